@@ -1,0 +1,1 @@
+"""What Squeeze-and-Excitation costs: counted, measured in pairs, shown."""

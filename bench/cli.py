@@ -1,0 +1,179 @@
+"""The command line: ``python -m bench`` and ``se-bench``.
+
+A command imports what it needs when it runs, so that ``--help`` is instant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.options import add_effort, add_grid, add_out, grid_from
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DESCRIPTION = """\
+What Squeeze-and-Excitation costs on this machine, and which way of it to choose.
+
+Counts parameters, arithmetic, bytes and operators of ResNets with SE in every
+placement and at every reduction ratio, and measures their memory and their
+latency, each in pairs against the same network without SE.
+"""
+RUN = """\
+Measure the grid; leave records, tables and plots in --out.
+
+A run that was stopped goes on where it stood when started again with the same
+flags. Overheads are measured in rounds that run each variant, the plain trunk
+and a control (a second trunk) once, by several worker processes, until the
+intervals are narrow enough or the budget ends.
+"""
+RUN_EXAMPLES = """\
+examples:
+  %(prog)s                                     ResNet-18, all placements and ratios
+  %(prog)s --architectures resnet50 --placements standard,inner --batch 1,8
+  %(prog)s --stages all,4,3+4 --reductions 16  SE late in the network, or everywhere
+  %(prog)s --precision 0.5 --budget 30m        narrower intervals
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit code is 0, 1 (it failed), 2 (wrong usage) or 130 (Ctrl-C)."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except (ValueError, FileNotFoundError) as error:
+        print(f"{parser.prog} {options.name}: error: {error}", file=sys.stderr)
+        return 2
+    except RuntimeError as error:
+        print(f"{parser.prog} {options.name}: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="se-bench",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
+
+    run = _add(commands, "run", _run, "measure the grid", RUN, RUN_EXAMPLES)
+    add_grid(run)
+    add_effort(run)
+    add_out(run)
+    run.add_argument(
+        "--fresh", action="store_true", help="start anew; earlier records are kept, renamed"
+    )
+    run.add_argument(
+        "--timeout",
+        type=float,
+        default=300.0,
+        metavar="SECONDS",
+        help="how long a worker may say nothing before it is stopped (default: %(default)g)",
+    )
+
+    listing = _add(
+        commands, "list", _list, "show the grid, and how long it will take",
+        "Show what `run` would measure with the same flags, in which blocks, and for how long.",
+    )  # fmt: skip
+    add_grid(listing)
+    add_effort(listing)
+    add_out(listing)
+
+    table = _add(
+        commands, "table", _table, "make the tables anew",
+        "Make table.csv, table.parquet and table.md from the records in --out, and show them.",
+    )  # fmt: skip
+    add_out(table)
+
+    plot = _add(
+        commands, "plot", _plot, "draw the plots anew",
+        "Draw the plots (PNG and SVG) from the records in --out, into its folder plots.",
+    )  # fmt: skip
+    add_out(plot)
+    return parser
+
+
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    command: object,
+    summary: str,
+    description: str,
+    epilog: str = "",
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from bench.run.command import Request, run
+
+    return run(
+        Request(
+            grid=grid_from(options),
+            out=options.out,
+            fresh=options.fresh,
+            budget_s=options.budget,
+            precision=options.precision / 100,
+            quantities=options.quantities,
+            timeout_s=options.timeout,
+        ),
+        Console(),
+    )
+
+
+def _list(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from bench.run.listing import print_plan
+
+    print_plan(grid_from(options), options.budget, options.quantities, Console())
+    return 0
+
+
+def _table(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from bench.summary import print_summary
+    from bench.table import write_table
+
+    frame = _frame(options.out)
+    print_summary(frame, Console())
+    for path in write_table(frame, options.out):
+        print(path)
+    return 0
+
+
+def _plot(options: argparse.Namespace) -> int:
+    from bench.plots import draw
+
+    for path in draw(_frame(options.out), options.out / "plots"):
+        print(path)
+    return 0
+
+
+def _frame(out: Path) -> pd.DataFrame:
+    from bench.ledger import Ledger
+    from bench.record import read
+    from bench.run.run_file import RECORDS
+    from bench.table import trials_frame
+
+    path = out / RECORDS
+    if not path.exists():
+        raise FileNotFoundError(f"--out must hold a {RECORDS}, got {out}: measure one with `run`")
+    return trials_frame(Ledger(read(path)))

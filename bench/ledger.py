@@ -1,0 +1,122 @@
+"""What is known so far: the records of a run, gathered by trial and by block.
+
+Filled line by line while a run goes on, or all at once from a file; the
+display, the planner and the table all read from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bench.grid import PlannedBlock
+from bench.record import (
+    Arm,
+    Block,
+    Counts,
+    Environment,
+    Memory,
+    Outcome,
+    Quantity,
+    Record,
+    Role,
+    Round,
+    Visited,
+)
+from bench.stats import RESAMPLES, Array, Interval, bootstrap_median
+from bench.trial import Trial
+
+
+@dataclass
+class VisitLog:
+    """What one worker measured of one block."""
+
+    block: Block
+    rounds: list[Round] = field(default_factory=list)
+    wall_s: float | None = None
+
+    def samples_s(self, arm: Arm) -> Array:
+        """The arm's times, one per round; empty if it did not ride."""
+        if arm not in self.block.arms:
+            return np.empty(0)
+        place = self.block.arms.index(arm)
+        return np.array([round_.samples_s[place] for round_ in self.rounds])
+
+    def ratios(self, arm: Arm) -> Array:
+        """The arm's times over the trunk's, round by round."""
+        return self.samples_s(arm) / self.samples_s(self.block.arms[0])
+
+    @property
+    def measuring_s(self) -> float:
+        """From the start of the first round to the end of the last."""
+        return self.rounds[-1].ended_s - self.rounds[0].started_s if self.rounds else 0.0
+
+    @property
+    def timed_s(self) -> float:
+        """The part of it that was spent inside timed forwards."""
+        return sum(sum(round_.samples_s) for round_ in self.rounds)
+
+
+class Ledger:
+    """All records of a run, by what they tell about."""
+
+    def __init__(self, records: Iterable[Record] = ()) -> None:
+        self.environments: list[Environment] = []
+        self.counts: dict[Trial, Counts] = {}
+        self.memory: dict[Trial, Memory] = {}
+        self.outcomes: dict[tuple[Trial, Quantity], Outcome] = {}
+        self.visits: dict[str, VisitLog] = {}
+        for record in records:
+            self.add(record)
+
+    def add(self, record: Record) -> None:
+        match record:
+            case Environment():
+                self.environments.append(record)
+            case Counts():
+                self.counts[record.trial] = record
+            case Memory():
+                self.memory[record.trial] = record
+            case Outcome():
+                self.outcomes[record.trial, record.quantity] = record
+            case Block():
+                self.visits[record.visit] = VisitLog(record)
+            case Round():
+                self.visits[record.visit].rounds.append(record)
+            case Visited():
+                if record.visit in self.visits:
+                    self.visits[record.visit].wall_s = record.wall_s
+
+    def blocks(self) -> dict[str, PlannedBlock]:
+        """The blocks that any worker opened, by their keys, in order of their first visit."""
+        found: dict[str, PlannedBlock] = {}
+        for visit in self.visits.values():
+            block = visit.block
+            if block.block not in found:
+                arms = (*block.arms, *block.absent)
+                found[block.block] = PlannedBlock(arms[0].trial.setting, arms)
+        return found
+
+    def visits_of(self, block: str) -> list[VisitLog]:
+        """The visits in which the block was measured: each is one process."""
+        return [log for log in self.visits.values() if log.block.block == block and log.rounds]
+
+    def block_of(self, trial: Trial, role: Role = "variant") -> str | None:
+        """The block in which the trial was measured last."""
+        arm = Arm(trial, role)
+        for log in reversed(self.visits.values()):
+            if log.rounds and arm in log.block.arms:
+                return log.block.block
+        return None
+
+    def ratios(self, block: str, arm: Arm) -> list[Array]:
+        """Per process, the arm's paired ratios to the trunk."""
+        logs = self.visits_of(block)
+        return [log.ratios(arm) for log in logs if arm in log.block.arms]
+
+    def overhead(self, block: str, arm: Arm, *, resamples: int = RESAMPLES) -> Interval | None:
+        """The arm's median paired overhead as a fraction, or None while nothing is measured."""
+        ratio = bootstrap_median(self.ratios(block, arm), resamples=resamples)
+        return None if ratio is None else ratio.scaled(1.0, -1.0)

@@ -1,0 +1,1 @@
+"""The torch side: what a worker process builds, checks and measures. Nothing else imports torch."""

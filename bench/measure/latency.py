@@ -1,0 +1,58 @@
+"""Rounds: every arm of a block once, back to back, in an order that is given."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Sequence
+
+import torch
+
+from bench.measure.disturbance import DisturbanceMeter
+from bench.measure.paths import Forward
+from bench.measure.timers import Timer
+from bench.record import Round
+
+WARM_UP_FORWARDS = 2
+
+
+class Rounds:
+    """Measures the arms of one visit.
+
+    Between the first and the last sample of a round nothing happens but the
+    forwards: no display, no write, no garbage collection.
+    """
+
+    @torch.inference_mode()
+    def __init__(self, visit: str, forwards: Sequence[Forward], timer: Timer) -> None:
+        self._visit = visit
+        self._forwards = tuple(forwards)
+        self._timer = timer
+        for _ in range(WARM_UP_FORWARDS):
+            for forward in self._forwards:
+                forward()
+        self._meter = DisturbanceMeter()
+
+    @torch.inference_mode()
+    def run(self, order: Sequence[int]) -> Round:
+        """One round; ``order`` names each arm once."""
+        samples_s = [0.0] * len(self._forwards)
+        gc.disable()
+        try:
+            started_s = time.perf_counter()
+            for arm in order:
+                samples_s[arm] = self._timer.time(self._forwards[arm])
+            ended_s = time.perf_counter()
+        finally:
+            gc.enable()
+        disturbance = self._meter.lap()
+        return Round(
+            visit=self._visit,
+            order=tuple(order),
+            samples_s=tuple(samples_s),
+            started_s=started_s,
+            ended_s=ended_s,
+            involuntary_switches=disturbance.involuntary_switches,
+            steal_s=disturbance.steal_s,
+            load_1m=disturbance.load_1m,
+        )

@@ -1,0 +1,117 @@
+"""What is measured, built the same way in every process: trunks, twins and inputs from seeds."""
+
+from __future__ import annotations
+
+import copy
+import zlib
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import ResNet
+
+import se_models
+from bench.trial import Architecture, Trial, Variant, Workload
+from se_models.resnet import with_se
+
+SEED = 0
+CALIBRATION_SHAPE = (8, 3, 64, 64)
+
+_DTYPES = {
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
+_LAYOUTS = {
+    "contiguous": torch.contiguous_format,
+    "channels_last": torch.channels_last,
+}
+# The largest max|a - b| / max|b| against float64 that rounding in the dtype explains,
+# over all ten architectures; a wrong model is off by far more.
+_TOLERANCES = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
+
+
+def build_blank(variant: Variant) -> ResNet:
+    """The variant with zeros for weights, built in no time: for what depends on no value."""
+    with torch.device("meta"):
+        model: ResNet = getattr(se_models, variant.architecture)(se=variant.se)
+    model = model.to_empty(device="cpu").eval()
+    # Writing makes every page resident, as a loaded model's are.
+    for tensor in (*model.parameters(), *model.buffers()):
+        tensor.detach().zero_()
+    return model
+
+
+def build_trunk(architecture: Architecture) -> ResNet:
+    """The plain network, its BatchNorm statistics set from one seeded batch; float32, CPU, eval.
+
+    Without those statistics deep trunks overflow and gates saturate, and a
+    wrong output would look like a right one.
+    """
+    torch.manual_seed(SEED)
+    trunk: ResNet = getattr(se_models, architecture)()
+    torch.manual_seed(SEED)
+    se_models.calibrate_batch_norm(trunk, torch.randn(CALIBRATION_SHAPE))
+    return trunk.eval()
+
+
+def place(model: ResNet, workload: Workload) -> ResNet:
+    """The model itself, moved into the workload's dtype and layout and to its device."""
+    model.to(device=workload.device, dtype=_DTYPES[workload.dtype])
+    return model.to(memory_format=_LAYOUTS[workload.layout])  # type: ignore[call-overload]
+
+
+class Trunks:
+    """Trunks ready to be measured; only the latest one of each kind is kept."""
+
+    def __init__(self) -> None:
+        self._built: dict[Architecture, ResNet] = {}
+        self._placed: dict[tuple[Architecture, str, str, str], ResNet] = {}
+
+    def built(self, architecture: Architecture) -> ResNet:
+        """In float32 on the CPU."""
+        if architecture not in self._built:
+            self._built = {architecture: build_trunk(architecture)}
+        return self._built[architecture]
+
+    def placed(self, architecture: Architecture, workload: Workload) -> ResNet:
+        """In the workload's dtype and layout, on its device."""
+        key = (architecture, workload.device, workload.dtype, workload.layout)
+        if key not in self._placed:
+            self._placed = {}
+            trunk = copy.deepcopy(self.built(architecture))
+            self._placed = {key: place(trunk, workload)}
+        return self._placed[key]
+
+
+def build_twin(trunk: ResNet, variant: Variant) -> ResNet:
+    """The variant on the trunk's own tensors; its SE parameters follow from its name."""
+    torch.manual_seed(zlib.crc32(variant.key.encode()))
+    return with_se(trunk, variant.se, share_trunk=True)
+
+
+def build_example(workload: Workload) -> Tensor:
+    """The input ``(batch, 3, size, size)``."""
+    torch.manual_seed(SEED)
+    example = torch.randn(workload.batch, 3, workload.size, workload.size)
+    return example.to(
+        device=workload.device,
+        dtype=_DTYPES[workload.dtype],
+        memory_format=_LAYOUTS[workload.layout],
+    )
+
+
+def disagreement(output: Tensor, model: nn.Module, example: Tensor) -> float:
+    """max|a - b| / max|b| of an output against the same model in float64 on the CPU.
+
+    NaN and infinity in the output count as infinitely wrong.
+    """
+    exact = copy.deepcopy(model).to(device="cpu", dtype=torch.float64)
+    expected = exact(example.to(device="cpu", dtype=torch.float64))
+    difference = (output.to(device="cpu", dtype=torch.float64) - expected).abs().max()
+    relative = float(difference / expected.abs().max())
+    return relative if relative == relative else float("inf")
+
+
+def tolerance(trial: Trial) -> float:
+    """The disagreement with float64 up to which an output of this trial counts as right."""
+    return _TOLERANCES[trial.workload.dtype]

@@ -1,0 +1,135 @@
+"""The process that builds and measures, driven over its pipes.
+
+Its command is ``python -m bench.measure.worker``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import psutil
+import torch
+
+from bench.environment import Runtime, describe_machine, describe_source
+from bench.measure import subject
+from bench.measure.counts import count
+from bench.measure.failure import failure
+from bench.measure.memory import measure_memory
+from bench.measure.paths import executor_of
+from bench.measure.visit import Visit
+from bench.protocol import (
+    CloseBlock,
+    Command,
+    CountTrials,
+    MeasureMemory,
+    OpenBlock,
+    Ready,
+    RunRound,
+    decode_command,
+    encode,
+)
+from bench.record import Environment, Outcome, Record
+from bench.trial import Trial
+
+
+class Worker:
+    """Answers commands; between them it holds trunks and the open visit, and does nothing."""
+
+    def __init__(self) -> None:
+        self.name = uuid.uuid4().hex[:12]
+        self._trunks = subject.Trunks()
+        self._visit: Visit | None = None
+
+    def environment(self) -> Environment:
+        """This machine, and how long this process took to be ready."""
+        return Environment(
+            worker=self.name,
+            machine=describe_machine(),
+            source=describe_source(),
+            runtime=_describe_runtime(),
+            startup_s=time.time() - psutil.Process().create_time(),
+        )
+
+    def answer(self, command: Command) -> Iterator[Record]:
+        """The records that a command asks for, each as soon as it is there."""
+        match command:
+            case CountTrials():
+                yield from self._count(command.trials)
+            case MeasureMemory():
+                yield _memory(command.trial)
+            case OpenBlock():
+                self._visit = None  # frees the arms of the block before
+                self._visit = Visit(command, self._trunks)
+                yield from self._visit.open(self.name)
+            case RunRound():
+                yield self._open_visit().run(command.order)
+            case CloseBlock():
+                yield from self._open_visit().close()
+                self._visit = None
+
+    def _count(self, trials: tuple[Trial, ...]) -> Iterator[Record]:
+        torch.set_num_threads(1)  # several workers count at once, and threads help tracing little
+        for trial in trials:
+            try:
+                yield count(trial, subject.build_blank(trial.variant))
+            except Exception as error:
+                yield failure(trial, "counts", error)
+
+    def _open_visit(self) -> Visit:
+        if self._visit is None:
+            raise RuntimeError("no block is open")
+        return self._visit
+
+
+def _memory(trial: Trial) -> Record:
+    reason = executor_of(trial.path).unsupported(trial)
+    if reason is not None:
+        return Outcome(trial, "memory", "unsupported", reason)
+    try:
+        return measure_memory(trial)
+    except Exception as error:
+        return failure(trial, "memory", error)
+
+
+def _describe_runtime() -> Runtime:
+    has_cuda = torch.cuda.is_available()
+    return Runtime(
+        torch=torch.__version__,
+        interop_threads=torch.get_num_interop_threads(),
+        cpu_capability=torch.backends.cpu.get_cpu_capability(),
+        onednn=torch.backends.mkldnn.is_available(),
+        cuda=torch.version.cuda,
+        gpu=torch.cuda.get_device_name() if has_cuda else None,
+        tf32_matmul=torch.backends.cuda.matmul.allow_tf32,
+        tf32_cudnn=torch.backends.cudnn.allow_tf32,
+        cudnn_benchmark=torch.backends.cudnn.benchmark,
+    )
+
+
+def serve(worker: Worker, commands: BinaryIO, replies: BinaryIO) -> None:
+    """Answer until the other side closes its end, as it does when it is killed."""
+    replies.write(encode(worker.environment()))
+    replies.write(encode(Ready()))
+    replies.flush()
+    for line in commands:
+        for record in worker.answer(decode_command(line)):
+            replies.write(encode(record))
+            replies.flush()
+        replies.write(encode(Ready()))
+        replies.flush()
+
+
+def main() -> None:
+    """Serve on standard input and output; what else prints goes to standard error."""
+    replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    serve(Worker(), sys.stdin.buffer, replies)
+
+
+if __name__ == "__main__":
+    main()

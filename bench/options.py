@@ -1,0 +1,176 @@
+"""What a person may ask for on the command line, and the grid that follows from it."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args
+
+from bench.environment import has_cuda, usable_cpus
+from bench.grid import LATE_STAGE, Grid
+from bench.record import Quantity
+from bench.trial import DEVICES, DTYPES, LAYOUTS
+from se_models.config import ARCHITECTURES, PLACEMENTS, STAGES
+
+T = TypeVar("T")
+
+DEFAULT_OUT = Path("results/local")
+_SE_FLAGS = ("placements", "reductions", "stages", "blocks", "min_hiddens")
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def add_out(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=DEFAULT_OUT,
+        metavar="DIR",
+        help="folder of the records, tables and plots (default: %(default)s)",
+    )
+
+
+def add_grid(parser: argparse.ArgumentParser) -> None:
+    """The flags that span the grid; what is not given stays None, to tell it from a default."""
+    grid = parser.add_argument_group(
+        "the grid",
+        "Every flag takes a comma-separated list and may be repeated; all combinations are "
+        "measured. The plain trunk and a control always ride along.",
+    )
+    _add_axis(
+        grid, "--architectures", _name, f"from {', '.join(ARCHITECTURES)} (default: resnet18)"
+    )
+    _add_axis(grid, "--placements", _name, f"from {', '.join(PLACEMENTS)} (default: all)")
+    _add_axis(grid, "--reductions", _integer, "reduction ratios (default: 2,4,8,16,32)")
+    _add_axis(
+        grid, "--stages", _stages,
+        "which stages carry SE: all, or layer numbers joined by +, as in all,4,3+4 (default: all)",
+    )  # fmt: skip
+    _add_axis(
+        grid, "--blocks", _blocks,
+        "which blocks of a stage: all, last, or indices joined by +, as in 0+1 (default: all)",
+    )  # fmt: skip
+    _add_axis(
+        grid,
+        "--min-hidden",
+        _integer,
+        "least widths of SE's bottleneck (default: 1)",
+        "min_hiddens",
+    )
+    _add_axis(grid, "--batch", _integer, "batch sizes (default: 1)", "batches")
+    _add_axis(grid, "--size", _integer, "input sizes in pixels (default: 224)", "sizes")
+    _add_axis(grid, "--threads", _integer, f"threads (default: all, here {usable_cpus()})")
+    _add_axis(
+        grid, "--layout", _name, f"from {', '.join(LAYOUTS)} (default: contiguous)", "layouts"
+    )
+    _add_axis(grid, "--dtype", _name, f"from {', '.join(DTYPES)} (default: float32)", "dtypes")
+    _add_axis(
+        grid, "--device", _name,
+        f"from {', '.join(DEVICES)} (default: cpu, and cuda too where there is one)", "devices",
+    )  # fmt: skip
+
+
+def add_effort(parser: argparse.ArgumentParser) -> None:
+    effort = parser.add_argument_group("how well, and how long")
+    effort.add_argument(
+        "--budget",
+        type=seconds,
+        metavar="TIME",
+        help="wall time for measuring latency, such as 90s, 10m or 1h, workers' start-up and what "
+        "earlier runs spent included (default: 70s for each block of up to 6 variants)",
+    )
+    effort.add_argument(
+        "--precision",
+        type=float,
+        default=1.0,
+        metavar="PERCENT",
+        help="half-width of the 95 %% interval at which an overhead is precise enough, in percent "
+        "of the trunk's time (default: %(default)s)",
+    )
+    effort.add_argument(
+        "--quantities",
+        type=_quantities,
+        default=get_args(Quantity),
+        metavar="LIST",
+        help=f"what to find out, from {','.join(get_args(Quantity))} (default: all)",
+    )
+
+
+def grid_from(options: argparse.Namespace) -> Grid:
+    """The grid that the flags span.
+
+    The late-stage variants belong to the default choice of SE: they are left
+    out as soon as any flag chooses SE otherwise.
+    """
+    devices = ("cpu", "cuda") if has_cuda() else ("cpu",)
+    chooses_se = any(getattr(options, flag) is not None for flag in _SE_FLAGS)
+    grid = Grid(devices=devices, threads=(usable_cpus(),), extra=() if chooses_se else LATE_STAGE)
+    given = {
+        name: tuple(dict.fromkeys(getattr(options, name)))
+        for name in Grid.__dataclass_fields__
+        if getattr(options, name, None) is not None
+    }
+    return replace(grid, **given)
+
+
+def seconds(text: str) -> float:
+    """A time such as 90, 90s, 10m or 1h."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
+    if found is None or float(found[1]) == 0:
+        raise argparse.ArgumentTypeError(f"must be a time such as 90s, 10m or 1h, got {text!r}")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def _add_axis(
+    group: argparse._ArgumentGroup,
+    flag: str,
+    parse: Callable[[str], Any],
+    text: str,
+    field: str | None = None,
+) -> None:
+    def items(value: str) -> list[Any]:
+        return [parse(item.strip()) for item in value.split(",")]
+
+    group.add_argument(
+        flag,
+        dest=field or flag.removeprefix("--"),
+        type=items,
+        action="extend",
+        metavar="LIST",
+        help=text,
+    )
+
+
+def _name(text: str) -> str:
+    return text
+
+
+def _integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a list of integers, got {text!r}") from None
+
+
+def _stages(text: str) -> tuple[int, ...]:
+    if text == "all":
+        return STAGES
+    return tuple(_integer(part.removeprefix("layer")) for part in text.split("+"))
+
+
+def _blocks(text: str) -> Literal["all", "last"] | tuple[int, ...]:
+    if text == "all" or text == "last":
+        return text
+    return tuple(_integer(part) for part in text.split("+"))
+
+
+def _quantities(text: str) -> Sequence[str]:
+    chosen = tuple(part.strip() for part in text.split(","))
+    for name in chosen:
+        if name not in get_args(Quantity):
+            raise argparse.ArgumentTypeError(
+                f"must be from {', '.join(get_args(Quantity))}, got {name!r}"
+            )
+    return chosen

@@ -1,0 +1,117 @@
+"""From the table to pictures: one figure per file, each made of ``data`` and ``draw``.
+
+``data`` says what is plotted, from the rows of one setting; an empty frame
+says that there is nothing to show. ``draw`` says how. The digest of what is
+plotted finds a picture that has fallen behind its numbers, where comparing
+pixels would find fonts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from numbers import Real
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from bench.plots import explain, heatmap, memory, overhead, pareto, style
+
+DIGESTS = "digests.json"
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure: its name, what it plots of the rows of a setting, and how."""
+
+    name: str
+    data: Callable[[pd.DataFrame], pd.DataFrame]
+    draw: Callable[[pd.DataFrame, str], Figure]
+
+
+PLOTS: tuple[Plot, ...] = (
+    Plot("overhead", overhead.data, overhead.draw),
+    Plot("heatmap", heatmap.data, heatmap.draw),
+    Plot("pareto", pareto.data, pareto.draw),
+    Plot("explain", explain.data, explain.draw),
+    Plot("memory", memory.data, memory.draw),
+)
+
+
+@dataclass(frozen=True)
+class _Sheet:
+    """A figure of one setting, not drawn yet."""
+
+    stem: str
+    plot: Plot
+    data: pd.DataFrame
+    subtitle: str
+
+
+def draw(frame: pd.DataFrame, folder: Path) -> list[Path]:
+    """Draw every figure of every setting that has something to show.
+
+    Args:
+        frame: a row per trial; settings are told apart by its ``setting``.
+        folder: is made if missing. Files of the same name are overwritten.
+
+    Returns:
+        The files written: a PNG and an SVG per figure, then ``digests.json``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written, found = [], {}
+    for sheet in _sheets(frame):
+        written += style.save(sheet.plot.draw(sheet.data, sheet.subtitle), folder, sheet.stem)
+        found[sheet.stem] = digest(sheet.data)
+    listing = folder / DIGESTS
+    listing.write_text(json.dumps(found, indent=2, sort_keys=True) + "\n", encoding="ascii")
+    return [*written, listing]
+
+
+def digests(frame: pd.DataFrame) -> dict[str, str]:
+    """The digest of every figure that ``draw`` would write, by its stem, without drawing."""
+    return {sheet.stem: digest(sheet.data) for sheet in sorted(_sheets(frame), key=_stem)}
+
+
+def digest(data: pd.DataFrame) -> str:
+    """The SHA-256 of what a figure plots, as CSV with numbers at 6 significant digits."""
+    text = data.map(_canonical).to_csv(index=False, lineterminator="\n")
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _canonical(value: object) -> str:
+    """A value as text that does not depend on the type that holds it; missing is empty."""
+    if isinstance(value, (str, bool)):
+        return str(value)
+    if value is None or value is pd.NA:
+        return ""
+    if not isinstance(value, Real):
+        return str(value)
+    number = float(value)
+    return "" if math.isnan(number) else f"{number + 0.0:.6g}"  # -0.0 is 0
+
+
+def _sheets(frame: pd.DataFrame) -> Iterator[_Sheet]:
+    if frame.empty:
+        return
+    settings = [(str(key), rows) for key, rows in frame.groupby("setting")]
+    for key, rows in settings:
+        for plot in PLOTS:
+            data = plot.data(rows)
+            if not data.empty:
+                stem = plot.name if len(settings) == 1 else f"{plot.name}-{_slug(key)}"
+                yield _Sheet(stem, plot, data, style.subtitle(rows))
+
+
+def _stem(sheet: _Sheet) -> str:
+    return sheet.stem
+
+
+def _slug(key: str) -> str:
+    """A setting's key as part of a file name."""
+    return re.sub(r"[^a-z0-9_.]+", "-", key.lower()).strip("-")

@@ -1,0 +1,97 @@
+"""What explains the cost: what each variant adds to the trunk, beside what it costs.
+
+Variants stand in the order of their measured overhead. A panel whose dots rise
+with it explains it; the rank correlation (Spearman's) says how well.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.plots import parts, style
+from bench.plots import rows as of
+
+COSTS = {  # what is counted, and what the picture calls it
+    "flops": "arithmetic",
+    "ideal_bytes": "bytes moved",
+    "operators": "operators launched",
+}
+
+_TELLING = 0.5  # a rank correlation from which a count is said to go with the cost
+_FEWEST_RANKED = 3  # variants below which a rank correlation says nothing
+
+
+def data(rows: pd.DataFrame) -> pd.DataFrame:
+    """A row per variant, the cheapest first and those without a measurement last."""
+    shown = of.variants(rows)
+    overhead = of.measured(shown, "overhead_pct")
+    if overhead.isna().all():
+        return pd.DataFrame()
+    explained = pd.DataFrame(
+        {
+            "se": shown["se"].astype(str),
+            "placement": shown["placement"].astype(str),
+            **{f"{cost}_pct": of.over_trunk_pct(rows, cost) for cost in COSTS},
+            "overhead_pct": overhead,
+            "low_pct": of.measured(shown, "overhead_low_pct"),
+            "high_pct": of.measured(shown, "overhead_high_pct"),
+            "gap": of.gap(shown, overhead),
+            "noise_low_pct": of.number(rows, "noise_low_pct").min(),
+            "noise_high_pct": of.number(rows, "noise_high_pct").max(),
+        }
+    )
+    return explained.sort_values("overhead_pct", kind="stable").reset_index(drop=True)
+
+
+def rank_correlation(data: pd.DataFrame, cost: str) -> float:
+    """Spearman's, between what a variant adds and what it costs; NaN where it says nothing."""
+    pairs = data[[f"{cost}_pct", "overhead_pct"]].dropna()
+    if len(pairs) < _FEWEST_RANKED or (pairs.nunique() == 1).any():
+        return float("nan")
+    return float(np.corrcoef(pairs.rank().to_numpy(dtype=float), rowvar=False)[0, 1])
+
+
+@style.theme()
+def draw(data: pd.DataFrame, subtitle: str) -> Figure:
+    correlations = {cost: rank_correlation(data, cost) for cost in COSTS}
+    figure = style.figure(_title(correlations), subtitle, width=9.5, height=1 + 0.19 * len(data))
+    panels = list(figure.subplots(1, 4, sharey=True, width_ratios=(1, 1, 1, 1.4)))
+    parts.row_axis(panels, list(data["se"]))
+    colours = [style.mark(placement).colour for placement in data["placement"]]
+    for axes, cost in zip(panels, COSTS, strict=False):
+        axes.barh(range(len(data)), data[f"{cost}_pct"], height=0.65, color=colours)
+        axes.axvline(0, color=style.MUTED, linewidth=0.8)
+        axes.set_title(_head(COSTS[cost], correlations[cost]), loc="left", size=9)
+    _draw_overhead(panels[-1], data)
+    for axes in panels:
+        axes.set_xlabel("over the trunk (%)")
+    return figure
+
+
+def _draw_overhead(axes: Axes, data: pd.DataFrame) -> None:
+    placed = data.assign(place=range(len(data)))
+    parts.points(axes, placed, "overhead_pct", "place", ("low_pct", "high_pct"), along="x")
+    parts.row_gaps(axes, data["gap"])
+    note = "95 % interval"
+    if parts.noise_floor(axes, data, along="x"):
+        note += "; grey: noise floor"
+    axes.set_title(f"time, measured\n{note}", loc="left", size=9)
+
+
+def _head(name: str, correlation: float) -> str:
+    note = "" if pd.isna(correlation) else f"rank correlation {style.decimal(correlation, 2)}"
+    return f"{name}\n{note}"
+
+
+def _title(correlations: dict[str, float]) -> str:
+    known = {cost: round(value, 2) for cost, value in correlations.items() if not pd.isna(value)}
+    if not known:
+        return "What SE adds to the trunk, and what it costs"
+    most = max(known.values())
+    best = ", ".join(COSTS[cost] for cost, value in known.items() if value == most)
+    if most < _TELLING:
+        return f"No count ranks the variants as the clock does (best: {best}, {style.decimal(most, 2)})"
+    return f"The cost goes with {best} (rank correlation {style.decimal(most, 2)})"

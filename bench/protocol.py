@@ -1,0 +1,76 @@
+"""What a run and its workers say to each other: JSON lines over a pipe.
+
+The run sends one command at a time. The worker answers with records as it
+makes them, then with Ready. A worker that nobody commands does nothing, so
+between rounds the run may write, compute and paint without disturbing any.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from bench.record import Arm, Record
+from bench.trial import Trial
+
+
+class _Command(msgspec.Struct, frozen=True, tag_field="do"):
+    """A command; ``do`` tells which one."""
+
+
+class CountTrials(_Command, tag="count"):
+    """Count each trial; answered by Counts, or an Outcome for one that fails."""
+
+    trials: tuple[Trial, ...]
+
+
+class MeasureMemory(_Command, tag="memory"):
+    """Answered by Memory, or by an Outcome."""
+
+    trial: Trial
+
+
+class OpenBlock(_Command, tag="open"):
+    """Build and check the arms; answered by an Outcome for each that fails, then Block.
+
+    The Block names the arms that ride. Without a trunk it names none.
+    """
+
+    block: str
+    visit: str
+    seed: int
+    arms: tuple[Arm, ...]
+
+
+class RunRound(_Command, tag="round"):
+    """One round of the open block, in this order of its arms; answered by Round."""
+
+    order: tuple[int, ...]
+
+
+class CloseBlock(_Command, tag="close"):
+    """Answered by an Outcome ``ok`` for each arm that rode."""
+
+
+Command = CountTrials | MeasureMemory | OpenBlock | RunRound | CloseBlock
+
+
+class Ready(msgspec.Struct, frozen=True, tag_field="kind", tag="ready"):
+    """The command is done."""
+
+
+Reply = Record | Ready
+
+_COMMANDS = msgspec.json.Decoder(Command)
+_REPLIES = msgspec.json.Decoder(Reply)
+
+
+def encode(message: Command | Reply) -> bytes:
+    return msgspec.json.encode(message) + b"\n"
+
+
+def decode_command(line: bytes) -> Command:
+    return _COMMANDS.decode(line)
+
+
+def decode_reply(line: bytes) -> Reply:
+    return _REPLIES.decode(line)

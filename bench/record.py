@@ -1,0 +1,272 @@
+"""The records of a run: frozen, versioned, one JSON line each, appended as they come.
+
+A file begins with a Header; then lines of every kind follow in the order of
+their making. What a table shows is derived from them and never stored.
+Missing is null, never 0; nothing is rounded.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterable, Iterator
+from io import FileIO
+from pathlib import Path as FilePath
+from types import TracebackType
+from typing import Literal, Self, TypeVar
+
+import msgspec
+
+from bench.environment import Machine, Runtime, Source
+from bench.trial import Trial
+
+SCHEMA_VERSION = 1
+
+Quantity = Literal["counts", "memory", "latency"]
+Status = Literal["ok", "unsupported", "oom", "timeout", "crashed", "wrong_result"]
+Role = Literal["trunk", "control", "variant"]
+
+T = TypeVar("T")
+
+
+class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind"):
+    """A line; ``kind`` tells which one."""
+
+
+class Header(_Line, tag="header"):
+    """The first line: what the lines after it mean."""
+
+    schema: int
+    created_at: str
+    suite_version: str
+
+
+class Environment(_Line, tag="environment"):
+    """The machine, once per worker process.
+
+    ``startup_s`` is the time from the process's start until torch was loaded.
+    """
+
+    worker: str
+    machine: Machine
+    source: Source
+    runtime: Runtime
+    startup_s: float
+
+
+class Counts(_Line, tag="counts"):
+    """What can be counted, and is the same each time.
+
+    ``macs`` are multiply-adds of convolutions and matrix products (1 MAC = 1);
+    ``elementwise_ops`` one per output element of every other operator;
+    ``ideal_bytes`` the distinct inputs read and outputs written by each operator;
+    ``live_peak_bytes`` the largest sum of live storages, weights and input included.
+    """
+
+    trial: Trial
+    params: int
+    se_params: int
+    macs: int
+    elementwise_ops: int
+    ideal_bytes: int
+    operators: int
+    live_peak_bytes: int
+
+
+class Memory(_Line, tag="memory"):
+    """By how much a fresh process grew at its peak: weights, activations, scratch."""
+
+    trial: Trial
+    resident_growth_bytes: int | None
+    device_peak_bytes: int | None
+
+
+class Arm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One model that rides in a block."""
+
+    trial: Trial
+    role: Role
+
+
+class Block(_Line, tag="block"):
+    """Arms that one worker measured together; a block is visited by several workers.
+
+    ``arms`` ride; ``absent`` belong to the block but could not be prepared.
+    ``seed`` is that of the orders of the rounds.
+    """
+
+    block: str
+    visit: str
+    worker: str
+    seed: int
+    arms: tuple[Arm, ...]
+    absent: tuple[Arm, ...]
+    prepare_s: float
+
+
+class Round(_Line, tag="round"):
+    """Every arm once, in a recorded order, and what disturbed it.
+
+    ``samples_s`` stands in the order of the block's arms, ``order`` names
+    those arms in the order they ran. Times are the worker's monotonic clock.
+    """
+
+    visit: str
+    order: tuple[int, ...]
+    samples_s: tuple[float, ...]
+    started_s: float
+    ended_s: float
+    involuntary_switches: int | None
+    steal_s: float | None
+    load_1m: float | None
+    parent_cpu_s: float | None = None
+
+
+class Visited(_Line, tag="visited"):
+    """A visit that came to its end, and the wall time it took, start-up included."""
+
+    visit: str
+    wall_s: float
+
+
+class Outcome(_Line, tag="outcome"):
+    """What became of a trial; a failure is a row, never a hole."""
+
+    trial: Trial
+    quantity: Quantity
+    status: Status
+    reason: str | None = None
+    visit: str | None = None
+
+
+Record = (
+    Header | Environment | Counts | Memory | Block | Round | Visited | Outcome
+)  # a tagged union: ``kind`` decides
+
+_DECODER = msgspec.json.Decoder(Record)
+_ENCODER = msgspec.json.Encoder()
+
+
+class SchemaError(ValueError):
+    """A file that this version of the suite cannot read."""
+
+
+def encode(record: Record) -> bytes:
+    """The record as one line of strict JSON, its newline included."""
+    return _ENCODER.encode(record) + b"\n"
+
+
+def decode(line: bytes | str) -> Record:
+    """The record in one line.
+
+    Raises:
+        SchemaError: if it is none.
+    """
+    try:
+        return _DECODER.decode(line)
+    except msgspec.MsgspecError as error:
+        raise SchemaError(f"not a record: {error}") from error
+
+
+def select(records: Iterable[Record], kind: type[T]) -> Iterator[T]:
+    """The records of one kind, in their order."""
+    return (record for record in records if isinstance(record, kind))
+
+
+def read(path: FilePath) -> list[Record]:
+    """All records of a file; a last line that a kill tore in half is left out.
+
+    Raises:
+        SchemaError: if the file is of another schema version, or damaged.
+        FileNotFoundError: if there is none.
+    """
+    lines = path.read_bytes().split(b"\n")[:-1]  # what follows the last newline is torn
+    if not lines:
+        return []
+    _check_header(lines[0], path)
+    records = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            records.append(decode(line))
+        except SchemaError as error:
+            raise SchemaError(f"{path}, line {number}: {error}") from error
+    return records
+
+
+def _check_header(line: bytes, path: FilePath) -> None:
+    try:
+        header = msgspec.json.decode(line)
+    except msgspec.MsgspecError as error:
+        raise SchemaError(f"{path} holds no records: {error}") from error
+    schema = header.get("schema") if isinstance(header, dict) else None
+    if schema != SCHEMA_VERSION:
+        raise SchemaError(
+            f"schema of {path} must be {SCHEMA_VERSION}, got {schema!r}: read it with the "
+            "version of the suite that wrote it, or measure anew with --fresh"
+        )
+
+
+class BusyError(RuntimeError):
+    """Another run is writing to the file."""
+
+
+class Journal:
+    """A record file open for appending, by one run at a time.
+
+    Every line is written as it comes, so that a killed process loses none;
+    the disk is told at least once a second, so that a killed machine loses
+    little. ``append`` is for the pauses between rounds.
+    """
+
+    SYNC_EVERY_S = 1.0
+
+    def __init__(self, path: FilePath, *, header: Header) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._file = path.open("ab", buffering=0)
+        _lock(self._file, path)
+        _drop_torn_line(path)
+        self._synced_at = time.monotonic()
+        if path.stat().st_size == 0:
+            self.append(header)
+
+    def append(self, record: Record) -> None:
+        self._file.write(encode(record))
+        if time.monotonic() - self._synced_at >= self.SYNC_EVERY_S:
+            self.sync()
+
+    def sync(self) -> None:
+        os.fsync(self._file.fileno())
+        self._synced_at = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if not self._file.closed:
+            self.sync()
+            self._file.close()
+
+
+def _drop_torn_line(path: FilePath) -> None:
+    """Cut off what a kill left without a newline, lest the next line be glued to it."""
+    whole = path.read_bytes().rfind(b"\n") + 1
+    if whole < path.stat().st_size:
+        os.truncate(path, whole)
+
+
+def _lock(file: FileIO, path: FilePath) -> None:
+    """Hold the file until it is closed; the kernel lets go of it when the process dies."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise BusyError(f"another run is writing to {path}") from error

@@ -1,0 +1,113 @@
+"""The command ``run``, from what was asked for to tables and plots."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+
+from bench.environment import describe_machine, describe_source
+from bench.grid import Grid, plan_blocks
+from bench.ledger import Ledger
+from bench.plots import draw
+from bench.record import Quantity
+from bench.run.passes import measure_latency
+from bench.run.progress import display_for
+from bench.run.run_file import open_run
+from bench.run.schedule import SECONDS_PER_BLOCK, Target
+from bench.run.stocktaking import count_and_weigh
+from bench.run.sweep import WORKER, Plan, Sweep
+from bench.summary import print_summary, report
+from bench.table import trials_frame, write_table
+
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asked ``run`` for."""
+
+    grid: Grid
+    out: Path
+    fresh: bool
+    budget_s: float | None
+    precision: float
+    quantities: tuple[Quantity, ...]
+    timeout_s: float
+    worker: tuple[str, ...] = WORKER
+
+
+def run(request: Request, console: Console) -> int:
+    """Measure what is left, then show and draw all that is known; the exit code.
+
+    After Ctrl-C, or SIGTERM, what was measured is shown all the same.
+    """
+    started = time.monotonic()
+    file = open_run(request.out, describe_machine(), describe_source(), fresh=request.fresh)
+    console.print(file.note, highlight=False)
+    plan = _plan(request, file.ledger)
+    with file.journal, display_for(console) as display:
+        completed = _complete(Sweep(plan, file.journal, file.ledger, display))
+    frame = trials_frame(file.ledger)
+    print_summary(frame, console)
+    written = [*write_table(frame, request.out), *draw(frame, request.out / "plots")]
+    console.print(f"\n{len(written)} tables and plots in {request.out}", highlight=False)
+    console.print(report(file.ledger, time.monotonic() - started), highlight=False)
+    if not completed:
+        console.print("Interrupted; nothing is lost. The same command goes on from here.")
+        return INTERRUPTED
+    _tell_what_is_left(plan, frame, console)
+    return 0 if frame["status"].eq("ok").any() else 1
+
+
+def _plan(request: Request, ledger: Ledger) -> Plan:
+    trials = tuple(request.grid.trials())
+    blocks = tuple(plan_blocks(trials, list(ledger.blocks().values())))
+    budget_s = request.budget_s or SECONDS_PER_BLOCK * len(blocks)
+    return Plan(
+        trials=trials,
+        blocks=blocks,
+        target=Target(request.precision, budget_s),
+        quantities=request.quantities,
+        timeout_s=request.timeout_s,
+        worker=request.worker,
+    )
+
+
+def _complete(sweep: Sweep) -> bool:
+    """Carry out the plan; False if a signal ended it early."""
+
+    async def phases() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        await count_and_weigh(sweep)
+        if "latency" in sweep.plan.quantities:
+            await measure_latency(sweep)
+
+    try:
+        asyncio.run(phases())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return False
+    return True
+
+
+def _tell_what_is_left(plan: Plan, frame: pd.DataFrame, console: Console) -> None:
+    """Name what failed, and how many intervals are wider than asked."""
+    failed = frame[frame["status"] != "ok"]
+    for row in failed.itertuples():
+        console.print(f"{row.trial}: {row.status}, {row.reason}", highlight=False)
+    half_width = (frame["overhead_high_pct"] - frame["overhead_low_pct"]) / 2
+    wide = int((half_width > 100 * plan.target.precision).sum())
+    if wide:
+        console.print(
+            f"{wide} of {int(half_width.notna().sum())} intervals are wider than "
+            f"±{100 * plan.target.precision:g} %: the same command with a larger --budget "
+            f"(now {plan.target.budget_s:.0f}s) goes on from here.",
+            highlight=False,
+        )

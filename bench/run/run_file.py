@@ -1,0 +1,81 @@
+"""The record file of a run: continued where earlier measurements still hold, else begun anew."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.environment import Machine, Source, suite_version
+from bench.ledger import Ledger
+from bench.record import SCHEMA_VERSION, Header, Journal, SchemaError, read
+
+RECORDS = "records.jsonl"
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """Where to append, what is known already, and what a person should be told of it."""
+
+    journal: Journal
+    ledger: Ledger
+    note: str
+
+
+def open_run(folder: Path, machine: Machine, source: Source, *, fresh: bool) -> RunFile:
+    """Open ``folder``'s record file.
+
+    Measurements are continued only if the machine and the suite's source are
+    what they were. Otherwise, or if ``fresh``, the old file is kept under
+    another name and a new one begins; the note says why.
+
+    Raises:
+        SchemaError: if the file there is of another schema version, or damaged.
+        BusyError: if another run is writing to it.
+    """
+    path = folder / RECORDS
+    is_new = not path.exists()
+    journal = Journal(path, header=_header())  # from here on the file is ours alone
+    try:
+        ledger = Ledger([] if fresh else read(path))
+    except SchemaError:
+        journal.close()
+        raise
+    why = "--fresh was given" if fresh else _why_not(ledger, machine, source)
+    if is_new or why is None:
+        return RunFile(journal, ledger, _progress_note(ledger, path))
+    journal.close()
+    kept = _set_aside(path)
+    note = f"starting anew, since {why}; earlier records are kept in {kept.name}"
+    return RunFile(Journal(path, header=_header()), Ledger(), note)
+
+
+def _progress_note(ledger: Ledger, path: Path) -> str:
+    if not ledger.environments:
+        return f"writing to {path}"
+    rounds = sum(len(visit.rounds) for visit in ledger.visits.values())
+    return f"going on with {path}: {len(ledger.counts)} variants counted, {rounds} rounds measured"
+
+
+def _header() -> Header:
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return Header(schema=SCHEMA_VERSION, created_at=now, suite_version=suite_version())
+
+
+def _why_not(ledger: Ledger, machine: Machine, source: Source) -> str | None:
+    """What makes the earlier measurements unusable, if anything does."""
+    for environment in ledger.environments:
+        differences = machine.differences(environment.machine)
+        if differences:
+            return "the machine has changed (" + "; ".join(differences) + ")"
+        if environment.source.fingerprint != source.fingerprint:
+            return "the suite's source has changed"
+    return None
+
+
+def _set_aside(path: Path) -> Path:
+    for number in range(1, 10_000):
+        kept = path.with_name(f"{path.stem}.{number}{path.suffix}")
+        if not kept.exists():
+            return path.rename(kept)
+    raise FileExistsError(f"too many record files in {path.parent}")

@@ -1,0 +1,79 @@
+"""When a block has been measured enough, and how long the next visit may take."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.grid import PlannedBlock
+from bench.ledger import Ledger
+from bench.record import Arm
+from bench.stats import Interval
+
+# With fewer processes a bootstrap's 95 % interval covers too little.
+PROCESSES = 5
+# What a visit measures at least, whatever the budget.
+LEAST_ROUNDS = 5
+# The default budget, for each block; at 224 px a ResNet-18 reaches +-1 % in it on two cores.
+SECONDS_PER_BLOCK = 70.0
+# Enough draws to decide by while measuring; tables draw more.
+QUICK_RESAMPLES = 400
+
+
+@dataclass(frozen=True)
+class Target:
+    """How well, and how long, to measure.
+
+    ``precision`` is the half-width of an overhead's 95 % interval, as a
+    fraction; ``budget_s`` the wall time for all blocks together, workers'
+    start-up included, counting what earlier runs spent on them.
+    """
+
+    precision: float
+    budget_s: float
+
+    def __post_init__(self) -> None:
+        for name in ("precision", "budget_s"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{name} must be a positive number, got {value!r}")
+
+
+def quick_overheads(ledger: Ledger, block: PlannedBlock) -> dict[Arm, Interval]:
+    """The overhead of every arm of a block that was measured, control included, so far."""
+    overheads = {
+        arm: ledger.overhead(block.key, arm, resamples=QUICK_RESAMPLES)
+        for arm in block.arms
+        if arm.role != "trunk"
+    }
+    return {arm: interval for arm, interval in overheads.items() if interval is not None}
+
+
+def is_precise(
+    ledger: Ledger, block: PlannedBlock, overheads: dict[Arm, Interval], target: Target
+) -> bool:
+    """Whether every interval is as narrow as asked, from enough processes."""
+    return (
+        len(ledger.visits_of(block.key)) >= PROCESSES
+        and bool(overheads)
+        and all(interval.half_width <= target.precision for interval in overheads.values())
+    )
+
+
+def spent_s(ledger: Ledger, blocks: Sequence[PlannedBlock]) -> float:
+    """The wall time that these blocks have had; of a visit cut short, its measuring time."""
+    keys = {block.key for block in blocks}
+    return sum(
+        log.measuring_s if log.wall_s is None else log.wall_s
+        for log in ledger.visits.values()
+        if log.block.block in keys
+    )
+
+
+def visit_s(
+    ledger: Ledger, unfinished: Sequence[PlannedBlock], left_s: float, startup_s: float
+) -> float:
+    """An equal share of the time left for the next visit, workers' start-ups set aside."""
+    wanted = [max(1, PROCESSES - len(ledger.visits_of(block.key))) for block in unfinished]
+    return max(0.0, left_s - startup_s * (max(wanted) - 1)) / sum(wanted)

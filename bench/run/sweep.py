@@ -1,0 +1,74 @@
+"""A plan, and what the phases that carry it out share: the journal, the ledger, workers.
+
+Every record goes to the journal before anything is made of it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from bench.grid import PlannedBlock
+from bench.ledger import Ledger
+from bench.record import Journal, Quantity, Record
+from bench.run.progress import Display
+from bench.run.schedule import Target
+from bench.run.worker_process import WorkerDied, WorkerProcess
+from bench.trial import Trial
+
+WORKER = (sys.executable, "-m", "bench.measure.worker")
+# A failure of these kinds may not come again, so the next run tries anew.
+TRANSIENT = ("crashed", "timeout", "oom")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is to find out, and by which workers.
+
+    ``timeout_s`` is how long a worker may say nothing; ``seed`` is that of
+    the order of blocks and rounds.
+    """
+
+    trials: tuple[Trial, ...]
+    blocks: tuple[PlannedBlock, ...]
+    target: Target
+    quantities: tuple[Quantity, ...] = ("counts", "memory", "latency")
+    timeout_s: float = 300.0
+    seed: int = 0
+    worker: tuple[str, ...] = WORKER
+
+
+class WorkerError(RuntimeError):
+    """No worker can be started at all, so no trial is to blame."""
+
+
+class Sweep:
+    """A plan under way: what the phases of a run share."""
+
+    def __init__(self, plan: Plan, journal: Journal, ledger: Ledger, display: Display) -> None:
+        self.plan = plan
+        self.ledger = ledger
+        self.display = display
+        self._journal = journal
+
+    def record(self, record: Record) -> None:
+        self._journal.append(record)
+        self.ledger.add(record)
+
+    @asynccontextmanager
+    async def worker(self) -> AsyncIterator[WorkerProcess]:
+        """A fresh worker that is ready for commands."""
+        async with WorkerProcess(self.plan.worker, timeout_s=self.plan.timeout_s) as worker:
+            try:
+                async for record in worker.greet():
+                    self.record(record)
+            except WorkerDied as death:
+                raise WorkerError(f"a worker could not start: {death}") from death
+            yield worker
+
+    def is_open(self, trial: Trial, quantity: Quantity) -> bool:
+        """Whether nothing final is known of why ``trial`` has no such quantity."""
+        outcome = self.ledger.outcomes.get((trial, quantity))
+        return outcome is None or outcome.status in TRANSIENT

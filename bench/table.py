@@ -1,0 +1,208 @@
+"""From records to one tidy DataFrame, a row per trial, units in the columns' names.
+
+Overheads are of the trial against the plain trunk in the same rounds, in
+percent, with their 95 % intervals. ``noise_*`` is the same of the control arm,
+a second trunk, in the same block: what two equal models differ by there.
+``latency_s`` is the trunk's median time multiplied by the paired ratio, which
+compares variants better than their own times do: those were taken at
+different moments. ``p50_s``, ``p95_s`` and ``p99_s`` are of the own times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench.ledger import Ledger
+from bench.record import Arm, Quantity
+from bench.stats import Interval, ranks, spread
+from bench.trial import Trial
+
+Row = dict[str, Any]
+
+PERCENTILES = (50, 95, 99)
+# Columns that may hold no number, and no fraction either.
+_INTEGERS = (
+    "reduction", "params", "se_params", "macs", "elementwise_ops", "flops", "ideal_bytes",
+    "operators", "live_peak_bytes", "resident_growth_bytes", "device_peak_bytes", "rounds",
+    "processes",
+)  # fmt: skip
+
+
+def trials_frame(ledger: Ledger) -> pd.DataFrame:
+    """A row for every trial of which anything is known, failures included.
+
+    Sorted by setting, then by overhead; the trunk stands first and what was
+    not measured last.
+    """
+    rows = [_row(ledger, trial) for trial in _trials(ledger)]
+    if not rows:
+        return pd.DataFrame()
+    frame = pd.DataFrame(rows)
+    for column in _INTEGERS:
+        frame[column] = frame[column].astype("Int64")
+    frame = frame.groupby("setting", sort=False, group_keys=False)[list(frame.columns)].apply(
+        _ranked
+    )
+    return frame.reset_index(drop=True)
+
+
+def write_table(frame: pd.DataFrame, folder: Path) -> list[Path]:
+    """``table.csv``, ``table.parquet`` and ``table.md`` in ``folder``; their paths."""
+    from bench.summary import markdown
+
+    folder.mkdir(parents=True, exist_ok=True)
+    writers: dict[str, Callable[[Path], object]] = {
+        "table.csv": lambda path: frame.to_csv(path, index=False),
+        "table.parquet": lambda path: frame.to_parquet(path, index=False),
+        "table.md": lambda path: path.write_text(markdown(frame), encoding="utf-8"),
+    }
+    for name, write in writers.items():
+        write(folder / name)
+    return [folder / name for name in writers]
+
+
+def _trials(ledger: Ledger) -> list[Trial]:
+    """Every trial that was weighed, measured or failed; counts alone stand for their own trial."""
+    rode = [arm.trial for log in ledger.visits.values() for arm in log.block.arms]
+    failed = [trial for trial, quantity in ledger.outcomes if quantity != "counts"]
+    known = dict.fromkeys([*ledger.memory, *rode, *failed])
+    covered = {trial.counted for trial in known}
+    return [*known, *(trial for trial in ledger.counts if trial not in covered)]
+
+
+def _row(ledger: Ledger, trial: Trial) -> Row:
+    variant, workload, path = trial.variant, trial.workload, trial.path
+    se = variant.se
+    is_trunk = se.placement == "none"
+    return {
+        "setting": trial.setting.key,
+        "trial": trial.key,
+        "architecture": variant.architecture,
+        "se": se.label,
+        "placement": se.placement,
+        "reduction": None if is_trunk else se.reduction,
+        "stages": "" if is_trunk else "+".join(map(str, se.stages)),
+        "blocks": "" if is_trunk else _blocks(se.blocks),
+        "min_hidden": se.min_hidden,
+        "bias": se.bias,
+        "device": workload.device,
+        "dtype": workload.dtype,
+        "layout": workload.layout,
+        "batch": workload.batch,
+        "size": workload.size,
+        "threads": workload.threads,
+        "transform": path.transform,
+        "executor": path.executor,
+        "machine": _machine(ledger, trial),
+        **_status(ledger, trial),
+        **_counts(ledger, trial),
+        **_memory(ledger, trial),
+        **_latency(ledger, trial),
+    }
+
+
+def _blocks(blocks: str | tuple[int, ...]) -> str:
+    return blocks if isinstance(blocks, str) else "+".join(map(str, blocks))
+
+
+def _machine(ledger: Ledger, trial: Trial) -> str:
+    if not ledger.environments:
+        return ""
+    environment = ledger.environments[0]
+    if trial.workload.device == "cuda":
+        return environment.runtime.gpu or "no GPU"
+    return environment.machine.cpu
+
+
+def _status(ledger: Ledger, trial: Trial) -> Row:
+    """``ok`` if the trial was measured; else what became of it, the latency's failure first."""
+    block = _block(ledger, trial)
+    quantities: tuple[Quantity, ...] = ("latency", "memory", "counts")
+    failures = [
+        outcome
+        for quantity in quantities
+        if (outcome := _outcome(ledger, trial, quantity)) and outcome.status != "ok"
+    ]
+    if block is not None or not failures:
+        return {"status": "ok", "reason": None}
+    return {"status": failures[0].status, "reason": failures[0].reason}
+
+
+def _outcome(ledger: Ledger, trial: Trial, quantity: Quantity) -> Any:
+    return ledger.outcomes.get((trial.counted if quantity == "counts" else trial, quantity))
+
+
+def _counts(ledger: Ledger, trial: Trial) -> Row:
+    names = (
+        "params", "se_params", "macs", "elementwise_ops", "ideal_bytes", "operators",
+        "live_peak_bytes",
+    )  # fmt: skip
+    counts = ledger.counts.get(trial.counted)
+    row: Row = {name: getattr(counts, name, None) for name in names}
+    row["flops"] = None if counts is None else 2 * counts.macs + counts.elementwise_ops
+    return row
+
+
+def _memory(ledger: Ledger, trial: Trial) -> Row:
+    memory = ledger.memory.get(trial)
+    names = ("resident_growth_bytes", "device_peak_bytes")
+    return {name: getattr(memory, name, None) for name in names}
+
+
+def _block(ledger: Ledger, trial: Trial) -> str | None:
+    return ledger.block_of(trial, "trunk" if trial == trial.trunk else "variant")
+
+
+def _latency(ledger: Ledger, trial: Trial) -> Row:
+    row: Row = dict.fromkeys(
+        ("overhead_pct", "overhead_low_pct", "overhead_high_pct",
+         "noise_pct", "noise_low_pct", "noise_high_pct", "noise_sd_pct",
+         "p50_s", "p95_s", "p99_s", "latency_s", "latency_low_s", "latency_high_s",
+         "throughput_per_s", "rounds", "processes", "block")
+    )  # fmt: skip
+    block = _block(ledger, trial)
+    if block is None:
+        return row
+    logs = ledger.visits_of(block)
+    trunk, control = Arm(trial.trunk, "trunk"), Arm(trial.trunk, "control")
+    arm = trunk if trial == trial.trunk else Arm(trial, "variant")
+    samples = np.concatenate([log.samples_s(arm) for log in logs])
+    trunk_s = float(np.median(np.concatenate([log.samples_s(trunk) for log in logs])))
+    overhead = Interval(0.0, 0.0, 0.0) if arm == trunk else ledger.overhead(block, arm)
+    assert overhead is not None  # the block was found by its rounds
+    latency = overhead.scaled(trunk_s, trunk_s)
+    row |= dict(zip(("p50_s", "p95_s", "p99_s"), np.percentile(samples, PERCENTILES), strict=True))
+    row |= _ends("overhead", "pct", overhead.scaled(100.0))
+    row |= _ends("latency", "s", latency)
+    row["latency_s"], row["overhead_pct"] = latency.estimate, 100 * overhead.estimate
+    row["throughput_per_s"] = trial.workload.batch / latency.estimate
+    row["rounds"], row["processes"], row["block"] = len(samples), len(logs), block
+    noise = ledger.overhead(block, control)
+    if noise is not None:
+        row |= _ends("noise", "pct", noise.scaled(100.0))
+        row["noise_pct"] = 100 * noise.estimate
+        deviation = spread(np.concatenate(ledger.ratios(block, control)))
+        row["noise_sd_pct"] = None if deviation is None else 100 * deviation
+    return row
+
+
+def _ends(name: str, unit: str, interval: Interval) -> Row:
+    return {f"{name}_low_{unit}": interval.low, f"{name}_high_{unit}": interval.high}
+
+
+def _ranked(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of one setting with their ranks, the trunk first, then by overhead."""
+    rows = rows.assign(rank=None)
+    measured = rows[(rows["placement"] != "none") & rows["overhead_pct"].notna()]
+    columns = ["overhead_pct", "overhead_low_pct", "overhead_high_pct"]
+    intervals = [Interval(*values) for values in measured[columns].itertuples(index=False)]
+    rows.loc[measured.index, "rank"] = ranks(intervals)
+    variant = rows["placement"] != "none"
+    return rows.assign(_variant=variant).sort_values(
+        ["_variant", "overhead_pct"], kind="stable", na_position="last"
+    ).drop(columns="_variant")  # fmt: skip

@@ -1,0 +1,134 @@
+"""What can be measured: a Variant of a network, a Workload for it, a Path to run it by.
+
+A Trial is the three together. Each has a ``key``: a short ASCII name, stable
+from run to run, by which records find each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
+
+from se_models.config import ARCHITECTURES, Architecture, SEConfig, check_positive
+
+Device = Literal["cpu", "cuda"]
+DType = Literal["float32", "float16", "bfloat16"]
+Layout = Literal["contiguous", "channels_last"]
+Transform = Literal["none"]
+Executor = Literal["eager"]
+
+DEVICES: tuple[Device, ...] = get_args(Device)
+DTYPES: tuple[DType, ...] = get_args(DType)
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+
+# A ResNet halves its input five times; below this its last stage sees a single pixel.
+LEAST_SIZE = 33
+
+
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise a ValueError that names ``name`` unless ``value`` is one of ``choices``."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """An architecture with SE in one way; placement ``none`` is the plain trunk."""
+
+    architecture: Architecture
+    se: SEConfig = field(default_factory=lambda: SEConfig("none"))
+
+    def __post_init__(self) -> None:
+        check_choice("architecture", self.architecture, ARCHITECTURES)
+
+    @property
+    def trunk(self) -> Variant:
+        return Variant(self.architecture)
+
+    @property
+    def key(self) -> str:
+        return f"{self.architecture}/{self.se.label}"
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What a network is given, and with how much of the machine: inference in eval mode."""
+
+    device: Device = "cpu"
+    dtype: DType = "float32"
+    layout: Layout = "contiguous"
+    batch: int = 1
+    size: int = 224
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        check_choice("device", self.device, DEVICES)
+        check_choice("dtype", self.dtype, DTYPES)
+        check_choice("layout", self.layout, LAYOUTS)
+        check_positive("batch", self.batch)
+        check_positive("size", self.size)
+        check_positive("threads", self.threads)
+        if self.size < LEAST_SIZE:
+            raise ValueError(f"size must be at least {LEAST_SIZE} pixels, got {self.size}")
+
+    @property
+    def key(self) -> str:
+        return (
+            f"{self.device}-{self.dtype}-{self.layout}-b{self.batch}-{self.size}px-{self.threads}t"
+        )
+
+
+@dataclass(frozen=True)
+class Path:
+    """How a network is executed: what is done to the model, and what then runs it."""
+
+    transform: Transform = "none"
+    executor: Executor = "eager"
+
+    def __post_init__(self) -> None:
+        check_choice("transform", self.transform, get_args(Transform))
+        check_choice("executor", self.executor, get_args(Executor))
+
+    @property
+    def key(self) -> str:
+        return f"{self.transform}+{self.executor}"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """All that a trial and the trunk it is compared with have in common."""
+
+    architecture: Architecture
+    workload: Workload
+    path: Path = field(default_factory=Path)
+
+    @property
+    def key(self) -> str:
+        return f"{self.architecture}@{self.workload.key}@{self.path.key}"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One variant under one workload by one path: a row of the table."""
+
+    variant: Variant
+    workload: Workload
+    path: Path = field(default_factory=Path)
+
+    @property
+    def key(self) -> str:
+        return f"{self.variant.key}@{self.workload.key}@{self.path.key}"
+
+    @property
+    def setting(self) -> Setting:
+        return Setting(self.variant.architecture, self.workload, self.path)
+
+    @property
+    def counted(self) -> Trial:
+        """The trial whose counts this one shares: they depend on no device, thread or path."""
+        return Trial(self.variant, replace(self.workload, device="cpu", threads=1))
+
+    @property
+    def trunk(self) -> Trial:
+        """The plain network in the same setting, which this trial is compared with."""
+        return Trial(self.variant.trunk, self.workload, self.path)

@@ -1,0 +1,90 @@
+"""Everything there is to do: ``nox -s bench`` measures, ``nox -s tests`` tests, ``nox -l`` lists.
+
+torch is several gigabytes, so all sessions share one environment. The session
+``env`` makes it and marks it with a hash of what it was made from; it is made
+anew only when that changes.
+"""
+
+import hashlib
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "types", "tests"]
+
+ROOT = Path(__file__).parent
+ENV = ROOT / ".nox" / "env"
+MADE_FROM = (ROOT / "pyproject.toml", ROOT / "constraints.txt")
+# Time for a run to stop its workers and show what it has, before nox kills it.
+INTERRUPT_S = 60.0
+
+
+def _fingerprint() -> str:
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in MADE_FROM)).hexdigest()
+
+
+def _python(session: nox.Session, *arguments: str) -> None:
+    """Run the shared environment's Python."""
+    scripts = ENV / ("Scripts" if (ENV / "Scripts").exists() else "bin")
+    session.run(
+        str(scripts / "python"),
+        *arguments,
+        external=True,
+        interrupt_timeout=INTERRUPT_S,
+        terminate_timeout=INTERRUPT_S,
+    )
+
+
+@nox.session(venv_backend="venv", reuse_venv=True)
+def env(session: nox.Session) -> None:
+    """Make the environment that all other sessions use."""
+    stamp = ENV / "made-from"
+    if stamp.exists() and stamp.read_text() == _fingerprint():
+        return
+    session.install("-c", "constraints.txt", "-e", ".[dev]")
+    stamp.write_text(_fingerprint())
+
+
+@nox.session(requires=["env"])
+def bench(session: nox.Session) -> None:
+    """Measure what SE costs on this machine: tables and plots in results/local."""
+    _python(session, "-m", "bench", "run", *session.posargs)
+
+
+@nox.session(requires=["env"])
+def tests(session: nox.Session) -> None:
+    """Run the tests, but for the slow ones."""
+    _python(session, "-m", "pytest", "-m", "not slow and not gpu", *session.posargs)
+
+
+@nox.session(requires=["env"])
+def slow(session: nox.Session) -> None:
+    """Run the slow tests."""
+    _python(session, "-m", "pytest", "-m", "slow and not gpu", *session.posargs)
+
+
+@nox.session(requires=["env"])
+def gpu(session: nox.Session) -> None:
+    """Run the tests that need a CUDA device."""
+    _python(session, "-m", "pytest", "-m", "gpu", *session.posargs)
+
+
+@nox.session(requires=["env"])
+def lint(session: nox.Session) -> None:
+    """Check style and formatting."""
+    _python(session, "-m", "ruff", "check", ".")
+    _python(session, "-m", "ruff", "format", "--check", ".")
+
+
+@nox.session(requires=["env"])
+def types(session: nox.Session) -> None:
+    """Check the types."""
+    _python(session, "-m", "mypy")
+
+
+@nox.session(requires=["env"])
+def readme(session: nox.Session) -> None:
+    """Write README's table and pictures from results/; with -- --check, only compare."""
+    _python(session, "-m", "bench.readme", *session.posargs)

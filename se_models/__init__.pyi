@@ -1,0 +1,16 @@
+from .calibration import calibrate_batch_norm as calibrate_batch_norm
+from .config import ARCHITECTURES as ARCHITECTURES
+from .config import PLACEMENTS as PLACEMENTS
+from .config import SEConfig as SEConfig
+from .resnet import resnet18 as resnet18
+from .resnet import resnet34 as resnet34
+from .resnet import resnet50 as resnet50
+from .resnet import resnet101 as resnet101
+from .resnet import resnet152 as resnet152
+from .resnet import resnext50_32x4d as resnext50_32x4d
+from .resnet import resnext101_32x8d as resnext101_32x8d
+from .resnet import resnext101_64x4d as resnext101_64x4d
+from .resnet import wide_resnet50_2 as wide_resnet50_2
+from .resnet import wide_resnet101_2 as wide_resnet101_2
+from .resnet import with_se as with_se
+from .squeeze_excitation import SqueezeExcitation as SqueezeExcitation

@@ -1,0 +1,116 @@
+"""Which SE goes where: the frozen, validated choice that names a variant.
+
+Nothing here imports torch, so that a result can be read, and ``--help``
+answered, on a machine without it.
+
+Placements follow Hu et al., "Squeeze-and-Excitation Networks" (arXiv
+1709.01507, section 6.5 for ``pre``, ``post``, ``identity`` and ``inner``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Placement = Literal["none", "standard", "pre", "post", "identity", "inner", "prenorm"]
+PLACEMENTS: tuple[Placement, ...] = get_args(Placement)
+STAGES = (1, 2, 3, 4)
+
+Architecture = Literal[
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "resnext50_32x4d",
+    "resnext101_32x8d",
+    "resnext101_64x4d",
+    "wide_resnet50_2",
+    "wide_resnet101_2",
+]
+ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
+
+
+@dataclass(frozen=True)
+class SEConfig:
+    """Where SE stands in a ResNet, and how wide its bottleneck is.
+
+    Args:
+        placement: where in the residual block, see ``se_models.blocks``.
+        reduction: r; the bottleneck has ``channels // r`` hidden units.
+        stages: which of ``layer1`` to ``layer4`` carry SE, as 1 to 4.
+        blocks: which blocks of those stages: ``"all"``, ``"last"``, or their
+            indices, counted from 0.
+        min_hidden: the least width of the bottleneck. ReLU loses information
+            in a narrow one; 32 is a common floor.
+        bias: whether the two Linear layers have one.
+
+    Raises:
+        ValueError: naming the field, its rule and the value.
+    """
+
+    placement: Placement = "standard"
+    reduction: int = 16
+    stages: tuple[int, ...] = STAGES
+    blocks: Literal["all", "last"] | tuple[int, ...] = "all"
+    min_hidden: int = 1
+    bias: bool = True
+
+    def __post_init__(self) -> None:
+        if self.placement not in PLACEMENTS:
+            raise ValueError(
+                f"placement must be one of {', '.join(PLACEMENTS)}, got {self.placement!r}"
+            )
+        check_positive("reduction", self.reduction)
+        check_positive("min_hidden", self.min_hidden)
+        object.__setattr__(self, "stages", _chosen_stages(self.stages))
+        if self.blocks not in ("all", "last"):
+            object.__setattr__(self, "blocks", _chosen_blocks(self.blocks))
+        if not isinstance(self.bias, bool):
+            raise ValueError(f"bias must be True or False, got {self.bias!r}")
+
+    @property
+    def label(self) -> str:
+        """A short, stable, ASCII name; what stands at its default is left out."""
+        if self.placement == "none":
+            return "none"
+        parts = [self.placement, f"r{self.reduction}"]
+        if self.stages != STAGES:
+            parts.append("layer" + "+".join(map(str, self.stages)))
+        if self.blocks == "last":
+            parts.append("last")
+        elif self.blocks != "all":
+            parts.append("block" + "+".join(map(str, self.blocks)))
+        if self.min_hidden != 1:
+            parts.append(f"min{self.min_hidden}")
+        if not self.bias:
+            parts.append("nobias")
+        return "-".join(parts)
+
+
+def check_positive(field: str, value: object) -> None:
+    """Raise a ValueError that names ``field`` unless ``value`` is an integer above 0."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{field} must be a positive integer, got {value!r}")
+
+
+def _chosen_stages(stages: object) -> tuple[int, ...]:
+    rule = "stages must be a non-empty selection of 1 to 4 (layer1 to layer4)"
+    if isinstance(stages, str) or not hasattr(stages, "__iter__"):
+        raise ValueError(f"{rule}, got {stages!r}")
+    chosen = tuple(stages)
+    if not chosen or any(stage not in STAGES for stage in chosen):
+        raise ValueError(f"{rule}, got {stages!r}")
+    return tuple(sorted(set(chosen)))
+
+
+def _chosen_blocks(blocks: object) -> tuple[int, ...]:
+    rule = "blocks must be 'all', 'last' or a non-empty selection of indices from 0"
+    if isinstance(blocks, str) or not hasattr(blocks, "__iter__"):
+        raise ValueError(f"{rule}, got {blocks!r}")
+    chosen = tuple(blocks)
+    if not chosen or any(
+        not isinstance(index, int) or isinstance(index, bool) or index < 0 for index in chosen
+    ):
+        raise ValueError(f"{rule}, got {blocks!r}")
+    return tuple(sorted(set(chosen)))

@@ -1,0 +1,179 @@
+"""ResNets with SE: ``with_se`` plugs it into a model, the constructors build and plug.
+
+The constructors take what torchvision's take, and ``se``. Weights load into
+the plain trunk before SE goes in, so pretrained weights just work and the SE
+parameters start fresh.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import ResNet
+from torchvision.models import resnet as torchvision_resnet
+
+from se_models.blocks import SEBlock, with_se_block
+from se_models.config import SEConfig
+
+
+def with_se(model: ResNet, config: SEConfig, *, share_trunk: bool = False) -> ResNet:
+    """The SE twin of a torchvision ResNet; the given model is untouched.
+
+    The trunk's keys and values are the model's own; the SE parameters are
+    extra keys, ``layer<stage>.<block>.se.fc1`` and ``.fc2``.
+
+    Args:
+        model: any ResNet of torchvision's, with its weights, on any device.
+        config: where SE goes; placement ``none`` gives the plain twin.
+        share_trunk: let the twin use the model's own tensors in place of a
+            copy. Such a twin is for inference only: it comes in eval mode,
+            and calling it with gradients enabled or in training mode is a
+            RuntimeError.
+
+    Raises:
+        ValueError: if the model is no plain torchvision ResNet, or has no
+            such block.
+    """
+    _check_plain(model)
+    twin = copy.deepcopy(model, _keep_tensors(model) if share_trunk else {})
+    _plug(twin, config)
+    if share_trunk:
+        twin.eval()
+        twin.register_forward_pre_hook(_refuse_gradients)
+    return twin
+
+
+def se_modules(model: nn.Module) -> Iterator[tuple[str, SEBlock]]:
+    """Every block that carries SE, with its name in ``model``."""
+    return ((name, module) for name, module in model.named_modules() if isinstance(module, SEBlock))
+
+
+def _check_plain(model: object) -> None:
+    if not isinstance(model, ResNet):
+        raise ValueError(f"model must be a torchvision ResNet, got a {type(model).__name__}")
+    for name, _ in se_modules(model):
+        raise ValueError(f"model must be a plain ResNet, got one that has SE in {name}")
+
+
+def _keep_tensors(model: nn.Module) -> dict[int, Any]:
+    """A memo by which ``copy.deepcopy`` keeps the tensors and copies the rest."""
+    return {id(tensor): tensor for tensor in chain(model.parameters(), model.buffers())}
+
+
+def _refuse_gradients(model: nn.Module, _inputs: Any) -> None:
+    if model.training or torch.is_grad_enabled():
+        raise RuntimeError(
+            "a model with share_trunk=True is for inference only: call it in eval mode "
+            "and under torch.no_grad() or torch.inference_mode()"
+        )
+
+
+def _plug(model: ResNet, config: SEConfig) -> ResNet:
+    """Replace the chosen blocks of ``model`` itself."""
+    if config.placement == "none":
+        return model
+    for number in config.stages:
+        stage = model.get_submodule(f"layer{number}")
+        for index in _chosen_blocks(config, number, len(stage)):
+            stage[index] = with_se_block(stage[index], config)
+    return model
+
+
+def _chosen_blocks(config: SEConfig, stage: int, count: int) -> tuple[int, ...]:
+    if config.blocks == "all":
+        return tuple(range(count))
+    if config.blocks == "last":
+        return (count - 1,)
+    missing = [index for index in config.blocks if index >= count]
+    if missing:
+        raise ValueError(
+            f"blocks must exist in every chosen stage: layer{stage} of this model has blocks "
+            f"0 to {count - 1}, got {missing[0]}"
+        )
+    return config.blocks
+
+
+def _build(
+    constructor: Callable[..., ResNet],
+    weights: Any,
+    progress: bool,
+    se: SEConfig | None,
+    settings: dict[str, Any],
+) -> ResNet:
+    model = constructor(weights=weights, progress=progress, **settings)
+    return model if se is None else _plug(model, se)
+
+
+def resnet18(
+    *, weights: Any = None, progress: bool = True, se: SEConfig | None = None, **kwargs: Any
+) -> ResNet:
+    """torchvision's ``resnet18``, with SE as ``se`` says."""
+    return _build(torchvision_resnet.resnet18, weights, progress, se, kwargs)
+
+
+def resnet34(
+    *, weights: Any = None, progress: bool = True, se: SEConfig | None = None, **kwargs: Any
+) -> ResNet:
+    """torchvision's ``resnet34``, with SE as ``se`` says."""
+    return _build(torchvision_resnet.resnet34, weights, progress, se, kwargs)
+
+
+def resnet50(
+    *, weights: Any = None, progress: bool = True, se: SEConfig | None = None, **kwargs: Any
+) -> ResNet:
+    """torchvision's ``resnet50``, with SE as ``se`` says."""
+    return _build(torchvision_resnet.resnet50, weights, progress, se, kwargs)
+
+
+def resnet101(
+    *, weights: Any = None, progress: bool = True, se: SEConfig | None = None, **kwargs: Any
+) -> ResNet:
+    """torchvision's ``resnet101``, with SE as ``se`` says."""
+    return _build(torchvision_resnet.resnet101, weights, progress, se, kwargs)
+
+
+def resnet152(
+    *, weights: Any = None, progress: bool = True, se: SEConfig | None = None, **kwargs: Any
+) -> ResNet:
+    """torchvision's ``resnet152``, with SE as ``se`` says."""
+    return _build(torchvision_resnet.resnet152, weights, progress, se, kwargs)
+
+
+def resnext50_32x4d(
+    *, weights: Any = None, progress: bool = True, se: SEConfig | None = None, **kwargs: Any
+) -> ResNet:
+    """torchvision's ``resnext50_32x4d``, with SE as ``se`` says."""
+    return _build(torchvision_resnet.resnext50_32x4d, weights, progress, se, kwargs)
+
+
+def resnext101_32x8d(
+    *, weights: Any = None, progress: bool = True, se: SEConfig | None = None, **kwargs: Any
+) -> ResNet:
+    """torchvision's ``resnext101_32x8d``, with SE as ``se`` says."""
+    return _build(torchvision_resnet.resnext101_32x8d, weights, progress, se, kwargs)
+
+
+def resnext101_64x4d(
+    *, weights: Any = None, progress: bool = True, se: SEConfig | None = None, **kwargs: Any
+) -> ResNet:
+    """torchvision's ``resnext101_64x4d``, with SE as ``se`` says."""
+    return _build(torchvision_resnet.resnext101_64x4d, weights, progress, se, kwargs)
+
+
+def wide_resnet50_2(
+    *, weights: Any = None, progress: bool = True, se: SEConfig | None = None, **kwargs: Any
+) -> ResNet:
+    """torchvision's ``wide_resnet50_2``, with SE as ``se`` says."""
+    return _build(torchvision_resnet.wide_resnet50_2, weights, progress, se, kwargs)
+
+
+def wide_resnet101_2(
+    *, weights: Any = None, progress: bool = True, se: SEConfig | None = None, **kwargs: Any
+) -> ResNet:
+    """torchvision's ``wide_resnet101_2``, with SE as ``se`` says."""
+    return _build(torchvision_resnet.wide_resnet101_2, weights, progress, se, kwargs)
