@@ -119,9 +119,8 @@ def _add(
 
 
 def _run(options: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from bench.run.command import Request, run
+    from bench.summary import console_for_output
 
     return run(
         Request(
@@ -133,27 +132,24 @@ def _run(options: argparse.Namespace) -> int:
             quantities=options.quantities,
             timeout_s=options.timeout,
         ),
-        Console(),
+        console_for_output(),
     )
 
 
 def _list(options: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from bench.run.listing import print_plan
+    from bench.summary import console_for_output
 
-    print_plan(grid_from(options), options.budget, options.quantities, Console())
+    print_plan(grid_from(options), options.budget, options.quantities, console_for_output())
     return 0
 
 
 def _table(options: argparse.Namespace) -> int:
-    from rich.console import Console
-
-    from bench.summary import print_summary
+    from bench.summary import console_for_output, print_summary
     from bench.table import write_table
 
     frame = _frame(options.out)
-    print_summary(frame, Console())
+    print_summary(frame, console_for_output())
     for path in write_table(frame, options.out):
         print(path)
     return 0

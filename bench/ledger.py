@@ -103,6 +103,16 @@ class Ledger:
         """The visits in which the block was measured: each is one process."""
         return [log for log in self.visits.values() if log.block.block == block and log.rounds]
 
+    def unchecked(self, block: PlannedBlock) -> tuple[Arm, ...]:
+        """The arms whose output was not yet compared with float64, in any visit."""
+        checked = {
+            arm
+            for log in self.visits.values()
+            for arm, wrong_by in zip(log.block.arms, log.block.wrong_by, strict=True)
+            if wrong_by is not None
+        }
+        return tuple(arm for arm in block.arms if arm not in checked)
+
     def block_of(self, trial: Trial, role: Role = "variant") -> str | None:
         """The block in which the trial was measured last."""
         arm = Arm(trial, role)

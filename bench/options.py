@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar, get_args
 from bench.environment import has_cuda, usable_cpus
 from bench.grid import LATE_STAGE, Grid
 from bench.record import Quantity
-from bench.trial import DEVICES, DTYPES, LAYOUTS
+from bench.trial import DEVICES, DTYPES, LAYOUTS, Device
 from se_models.config import ARCHITECTURES, PLACEMENTS, STAGES
 
 T = TypeVar("T")
@@ -104,7 +104,7 @@ def grid_from(options: argparse.Namespace) -> Grid:
     The late-stage variants belong to the default choice of SE: they are left
     out as soon as any flag chooses SE otherwise.
     """
-    devices = ("cpu", "cuda") if has_cuda() else ("cpu",)
+    devices: tuple[Device, ...] = ("cpu", "cuda") if has_cuda() else ("cpu",)
     chooses_se = any(getattr(options, flag) is not None for flag in _SE_FLAGS)
     grid = Grid(devices=devices, threads=(usable_cpus(),), extra=() if chooses_se else LATE_STAGE)
     given = {
@@ -161,8 +161,10 @@ def _stages(text: str) -> tuple[int, ...]:
 
 
 def _blocks(text: str) -> Literal["all", "last"] | tuple[int, ...]:
-    if text == "all" or text == "last":
-        return text
+    if text == "all":
+        return "all"
+    if text == "last":
+        return "last"
     return tuple(_integer(part) for part in text.split("+"))
 
 

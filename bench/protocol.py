@@ -17,37 +17,39 @@ class _Command(msgspec.Struct, frozen=True, tag_field="do"):
     """A command; ``do`` tells which one."""
 
 
-class CountTrials(_Command, tag="count"):
+class CountTrials(_Command, frozen=True, tag="count"):
     """Count each trial; answered by Counts, or an Outcome for one that fails."""
 
     trials: tuple[Trial, ...]
 
 
-class MeasureMemory(_Command, tag="memory"):
+class MeasureMemory(_Command, frozen=True, tag="memory"):
     """Answered by Memory, or by an Outcome."""
 
     trial: Trial
 
 
-class OpenBlock(_Command, tag="open"):
-    """Build and check the arms; answered by an Outcome for each that fails, then Block.
+class OpenBlock(_Command, frozen=True, tag="open"):
+    """Build the arms; answered by an Outcome for each that fails, then by Block.
 
-    The Block names the arms that ride. Without a trunk it names none.
+    Those of ``unchecked`` are checked against float64 first. The Block names
+    the arms that ride; without a trunk it names none.
     """
 
     block: str
     visit: str
     seed: int
     arms: tuple[Arm, ...]
+    unchecked: tuple[Arm, ...]
 
 
-class RunRound(_Command, tag="round"):
+class RunRound(_Command, frozen=True, tag="round"):
     """One round of the open block, in this order of its arms; answered by Round."""
 
     order: tuple[int, ...]
 
 
-class CloseBlock(_Command, tag="close"):
+class CloseBlock(_Command, frozen=True, tag="close"):
     """Answered by an Outcome ``ok`` for each arm that rode."""
 
 

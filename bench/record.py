@@ -34,7 +34,7 @@ class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
     """A line; ``kind`` tells which one."""
 
 
-class Header(_Line, tag="header"):
+class Header(_Line, frozen=True, tag="header"):
     """The first line: what the lines after it mean."""
 
     schema: int
@@ -42,7 +42,7 @@ class Header(_Line, tag="header"):
     suite_version: str
 
 
-class Environment(_Line, tag="environment"):
+class Environment(_Line, frozen=True, tag="environment"):
     """The machine, once per worker process.
 
     ``startup_s`` is the time from the process's start until torch was loaded.
@@ -55,7 +55,7 @@ class Environment(_Line, tag="environment"):
     startup_s: float
 
 
-class Counts(_Line, tag="counts"):
+class Counts(_Line, frozen=True, tag="counts"):
     """What can be counted, and is the same each time.
 
     ``macs`` are multiply-adds of convolutions and matrix products (1 MAC = 1);
@@ -74,7 +74,7 @@ class Counts(_Line, tag="counts"):
     live_peak_bytes: int
 
 
-class Memory(_Line, tag="memory"):
+class Memory(_Line, frozen=True, tag="memory"):
     """By how much a fresh process grew at its peak: weights, activations, scratch."""
 
     trial: Trial
@@ -89,11 +89,13 @@ class Arm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     role: Role
 
 
-class Block(_Line, tag="block"):
+class Block(_Line, frozen=True, tag="block"):
     """Arms that one worker measured together; a block is visited by several workers.
 
     ``arms`` ride; ``absent`` belong to the block but could not be prepared.
-    ``seed`` is that of the orders of the rounds.
+    ``wrong_by`` says of each that rides by how much its output differed from
+    float64, or null where an earlier visit had checked it. ``seed`` is that of
+    the orders of the rounds.
     """
 
     block: str
@@ -102,10 +104,11 @@ class Block(_Line, tag="block"):
     seed: int
     arms: tuple[Arm, ...]
     absent: tuple[Arm, ...]
+    wrong_by: tuple[float | None, ...]
     prepare_s: float
 
 
-class Round(_Line, tag="round"):
+class Round(_Line, frozen=True, tag="round"):
     """Every arm once, in a recorded order, and what disturbed it.
 
     ``samples_s`` stands in the order of the block's arms, ``order`` names
@@ -123,14 +126,14 @@ class Round(_Line, tag="round"):
     parent_cpu_s: float | None = None
 
 
-class Visited(_Line, tag="visited"):
+class Visited(_Line, frozen=True, tag="visited"):
     """A visit that came to its end, and the wall time it took, start-up included."""
 
     visit: str
     wall_s: float
 
 
-class Outcome(_Line, tag="outcome"):
+class Outcome(_Line, frozen=True, tag="outcome"):
     """What became of a trial; a failure is a row, never a hole."""
 
     trial: Trial

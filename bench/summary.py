@@ -11,7 +11,19 @@ from rich.table import Table
 from bench.ledger import Ledger
 
 MIB = 2**20
+# What fits on 100 columns; the Markdown table has all.
+CONSOLE_COLUMNS = (
+    "rank", "variant", "overhead %", "95 % interval", "p50 ms", "p95 ms", "p99 ms", "images/s",
+    "params M", "RSS MiB",
+)  # fmt: skip
+PLAIN_WIDTH = 120
 _UNKNOWN = "–"
+
+
+def console_for_output() -> Console:
+    """The terminal, or a width that needs no wrapping where output is none."""
+    console = Console()
+    return console if console.is_terminal else Console(width=PLAIN_WIDTH)
 
 
 def headline(rows: pd.DataFrame) -> pd.DataFrame:
@@ -70,7 +82,7 @@ def print_summary(frame: pd.DataFrame, console: Console) -> None:
     for _, rows in _settings(frame):
         console.print(f"\n[bold]{setting_line(rows)}[/bold]", highlight=False)
         console.print(noise_line(rows), highlight=False)
-        lines = headline(rows)
+        lines = headline(rows)[list(CONSOLE_COLUMNS)]
         table = Table(box=None, header_style="bold")
         for name in lines.columns:
             table.add_column(name, justify="left" if name == "variant" else "right", no_wrap=True)
@@ -85,22 +97,22 @@ def print_summary(frame: pd.DataFrame, console: Console) -> None:
         )
 
 
-def report(ledger: Ledger, wall_s: float) -> str:
+def report(ledger: Ledger) -> str:
     """Where a run's time went, and whether the suite kept out of its own way."""
     logs = [log for log in ledger.visits.values() if log.rounds]
     measuring_s = sum(log.measuring_s for log in logs)
     if not logs or not measuring_s:
-        return f"Wall time {_minutes(wall_s)}; no latency was measured."
+        return "No latency was measured."
     timed_s = sum(log.timed_s for log in logs)
     rounds = [round_ for log in logs for round_ in log.rounds]
     parent_s = sum(round_.parent_cpu_s or 0.0 for round_ in rounds)
     startup_s = sum(each.startup_s for each in ledger.environments)
     prepare_s = sum(log.block.prepare_s for log in logs)
     return (
-        f"Wall time {_minutes(wall_s)}. Measured {len(rounds)} rounds in {len(logs)} visits: "
-        f"{_minutes(measuring_s)} from first to last round, {100 * timed_s / measuring_s:.0f} % "
-        f"of it inside timed forwards.\nApart from that: {_minutes(prepare_s)} building and "
-        f"checking arms, {_minutes(startup_s)} starting {len(ledger.environments)} workers "
+        f"Measured {len(rounds)} rounds in {len(logs)} visits: "
+        f"{minutes(measuring_s)} from first to last round, {100 * timed_s / measuring_s:.0f} % "
+        f"of it inside timed forwards.\nApart from that: {minutes(prepare_s)} building and "
+        f"checking arms, {minutes(startup_s)} starting {len(ledger.environments)} workers "
         f"(some side by side). The run itself took "
         f"{100 * parent_s / measuring_s:.2f} % CPU during rounds."
     )
@@ -160,5 +172,5 @@ def _alignment(columns: Iterable[str]) -> tuple[str, ...]:
     return tuple("left" if name == "variant" else "right" for name in columns)
 
 
-def _minutes(seconds: float) -> str:
+def minutes(seconds: float) -> str:
     return f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"

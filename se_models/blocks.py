@@ -49,7 +49,9 @@ class SEBlock(nn.Module):
         self.se = SqueezeExcitation(
             self._se_channels(), config.reduction, min_hidden=config.min_hidden, bias=config.bias
         ).to(device=trunk.device, dtype=trunk.dtype)
-        self.train(plain.training)
+        # Not self.train(): that would reach the trunk's modules, each of which has its own mode.
+        self.training = plain.training
+        self.se.train(plain.training)
 
     @abstractmethod
     def branch(self, x: Tensor) -> Tensor:
@@ -76,7 +78,10 @@ class SEBlock(nn.Module):
 
     def shortcut(self, x: Tensor) -> Tensor:
         """S: the identity, or the projection that downsamples."""
-        return x if self.downsample is None else self.downsample(x)
+        if self.downsample is None:
+            return x
+        projected: Tensor = self.downsample(x)
+        return projected
 
     def forward(self, x: Tensor) -> Tensor:
         match self.placement:
@@ -85,7 +90,8 @@ class SEBlock(nn.Module):
             case "pre":
                 return self._join(self.branch(self.se(x)), self.shortcut(x))
             case "post":
-                return self.se(self._join(self.branch(x), self.shortcut(x)))
+                weighed: Tensor = self.se(self._join(self.branch(x), self.shortcut(x)))
+                return weighed
             case "identity":
                 return self._join(self.branch(x), self.shortcut(self.se(x)))
             case _:
@@ -93,7 +99,8 @@ class SEBlock(nn.Module):
 
     def _join(self, branch: Tensor, shortcut: Tensor) -> Tensor:
         branch += shortcut
-        return self.relu(branch)
+        joined: Tensor = self.relu(branch)
+        return joined
 
 
 class SEBasicBlock(SEBlock):
@@ -106,7 +113,8 @@ class SEBasicBlock(SEBlock):
         x = self.conv2(x)
         if self.placement == "prenorm":
             x = self.se(x)
-        return self.bn2(x)
+        normalised: Tensor = self.bn2(x)
+        return normalised
 
     @property
     def inner_channels(self) -> int:
@@ -131,7 +139,8 @@ class SEBottleneck(SEBlock):
         x = self.conv3(x)
         if self.placement == "prenorm":
             x = self.se(x)
-        return self.bn3(x)
+        normalised: Tensor = self.bn3(x)
+        return normalised
 
     @property
     def inner_channels(self) -> int:

@@ -99,7 +99,7 @@ def _chosen_stages(stages: object) -> tuple[int, ...]:
     if isinstance(stages, str) or not hasattr(stages, "__iter__"):
         raise ValueError(f"{rule}, got {stages!r}")
     chosen = tuple(stages)
-    if not chosen or any(stage not in STAGES for stage in chosen):
+    if not chosen or any(type(stage) is not int or stage not in STAGES for stage in chosen):
         raise ValueError(f"{rule}, got {stages!r}")
     return tuple(sorted(set(chosen)))
 

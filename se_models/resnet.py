@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torchvision.models import ResNet
 from torchvision.models import resnet as torchvision_resnet
 
@@ -44,6 +44,7 @@ def with_se(model: ResNet, config: SEConfig, *, share_trunk: bool = False) -> Re
     _plug(twin, config)
     if share_trunk:
         twin.eval()
+        twin.shares_trunk = True
         twin.register_forward_pre_hook(_refuse_gradients)
     return twin
 
@@ -112,68 +113,68 @@ def _build(
 def resnet18(
     *, weights: Any = None, progress: bool = True, se: SEConfig | None = None, **kwargs: Any
 ) -> ResNet:
-    """torchvision's ``resnet18``, with SE as ``se`` says."""
+    """Torchvision's ``resnet18``, with SE as ``se`` says."""
     return _build(torchvision_resnet.resnet18, weights, progress, se, kwargs)
 
 
 def resnet34(
     *, weights: Any = None, progress: bool = True, se: SEConfig | None = None, **kwargs: Any
 ) -> ResNet:
-    """torchvision's ``resnet34``, with SE as ``se`` says."""
+    """Torchvision's ``resnet34``, with SE as ``se`` says."""
     return _build(torchvision_resnet.resnet34, weights, progress, se, kwargs)
 
 
 def resnet50(
     *, weights: Any = None, progress: bool = True, se: SEConfig | None = None, **kwargs: Any
 ) -> ResNet:
-    """torchvision's ``resnet50``, with SE as ``se`` says."""
+    """Torchvision's ``resnet50``, with SE as ``se`` says."""
     return _build(torchvision_resnet.resnet50, weights, progress, se, kwargs)
 
 
 def resnet101(
     *, weights: Any = None, progress: bool = True, se: SEConfig | None = None, **kwargs: Any
 ) -> ResNet:
-    """torchvision's ``resnet101``, with SE as ``se`` says."""
+    """Torchvision's ``resnet101``, with SE as ``se`` says."""
     return _build(torchvision_resnet.resnet101, weights, progress, se, kwargs)
 
 
 def resnet152(
     *, weights: Any = None, progress: bool = True, se: SEConfig | None = None, **kwargs: Any
 ) -> ResNet:
-    """torchvision's ``resnet152``, with SE as ``se`` says."""
+    """Torchvision's ``resnet152``, with SE as ``se`` says."""
     return _build(torchvision_resnet.resnet152, weights, progress, se, kwargs)
 
 
 def resnext50_32x4d(
     *, weights: Any = None, progress: bool = True, se: SEConfig | None = None, **kwargs: Any
 ) -> ResNet:
-    """torchvision's ``resnext50_32x4d``, with SE as ``se`` says."""
+    """Torchvision's ``resnext50_32x4d``, with SE as ``se`` says."""
     return _build(torchvision_resnet.resnext50_32x4d, weights, progress, se, kwargs)
 
 
 def resnext101_32x8d(
     *, weights: Any = None, progress: bool = True, se: SEConfig | None = None, **kwargs: Any
 ) -> ResNet:
-    """torchvision's ``resnext101_32x8d``, with SE as ``se`` says."""
+    """Torchvision's ``resnext101_32x8d``, with SE as ``se`` says."""
     return _build(torchvision_resnet.resnext101_32x8d, weights, progress, se, kwargs)
 
 
 def resnext101_64x4d(
     *, weights: Any = None, progress: bool = True, se: SEConfig | None = None, **kwargs: Any
 ) -> ResNet:
-    """torchvision's ``resnext101_64x4d``, with SE as ``se`` says."""
+    """Torchvision's ``resnext101_64x4d``, with SE as ``se`` says."""
     return _build(torchvision_resnet.resnext101_64x4d, weights, progress, se, kwargs)
 
 
 def wide_resnet50_2(
     *, weights: Any = None, progress: bool = True, se: SEConfig | None = None, **kwargs: Any
 ) -> ResNet:
-    """torchvision's ``wide_resnet50_2``, with SE as ``se`` says."""
+    """Torchvision's ``wide_resnet50_2``, with SE as ``se`` says."""
     return _build(torchvision_resnet.wide_resnet50_2, weights, progress, se, kwargs)
 
 
 def wide_resnet101_2(
     *, weights: Any = None, progress: bool = True, se: SEConfig | None = None, **kwargs: Any
 ) -> ResNet:
-    """torchvision's ``wide_resnet101_2``, with SE as ``se`` says."""
+    """Torchvision's ``wide_resnet101_2``, with SE as ``se`` says."""
     return _build(torchvision_resnet.wide_resnet101_2, weights, progress, se, kwargs)

@@ -1,5 +1,7 @@
 """The Squeeze-and-Excitation module (Hu et al., arXiv 1709.01507, section 3).
 
+For a feature map x, with C channels and a bottleneck of C // r:
+
     squeeze   z = mean over H and W of x              (B, C)
     excite    g = sigmoid(W2 relu(W1 z + b1) + b2)    (B, C), each gate in (0, 1)
     scale     y = x * g                               (B, C, H, W)

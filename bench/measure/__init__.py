@@ -1,1 +1,1 @@
-"""The torch side: what a worker process builds, checks and measures. Nothing else imports torch."""
+"""One quantity per file: what is counted on shapes alone, and what is measured on a machine."""

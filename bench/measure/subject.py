@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torchvision.models import ResNet
 
 import se_models
-from bench.trial import Architecture, Trial, Variant, Workload
+from bench.trial import Trial, Variant, Workload
+from se_models.config import Architecture
 from se_models.resnet import with_se
 
 SEED = 0
@@ -57,7 +58,7 @@ def build_trunk(architecture: Architecture) -> ResNet:
 def place(model: ResNet, workload: Workload) -> ResNet:
     """The model itself, moved into the workload's dtype and layout and to its device."""
     model.to(device=workload.device, dtype=_DTYPES[workload.dtype])
-    return model.to(memory_format=_LAYOUTS[workload.layout])  # type: ignore[call-overload]
+    return model.to(memory_format=_LAYOUTS[workload.layout])
 
 
 class Trunks:

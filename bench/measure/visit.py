@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -17,41 +18,51 @@ from bench.protocol import OpenBlock
 from bench.record import Arm, Block, Outcome, Round
 
 
+@dataclass(frozen=True)
+class Rider:
+    """An arm that is ready to run."""
+
+    arm: Arm
+    forward: Forward
+    wrong_by: float | None
+
+
 class Visit:
     """The arms that ride, prepared independently of one another on one trunk's tensors."""
 
     def __init__(self, command: OpenBlock, trunks: subject.Trunks) -> None:
         self._command = command
         self._trunks = trunks
-        self._riding: list[Arm] = []
+        self._riders: list[Rider] = []
         self._rounds: Rounds | None = None
 
     def open(self, worker: str) -> Iterator[Outcome | Block]:
         """Prepare every arm: an Outcome for each that fails, then the Block of those that ride."""
         started = time.perf_counter()
-        workload = self._command.arms[0].trial.workload
+        command = self._command
+        workload = command.arms[0].trial.workload
         torch.set_num_threads(workload.threads)
-        forwards: list[Forward] = []
-        for arm in self._command.arms:
+        for arm in command.arms:
             prepared = self._prepare(arm)
             if isinstance(prepared, Outcome):
                 yield prepared
                 if arm.role == "trunk":
                     break  # the others would have nothing to be paired with
             else:
-                forwards.append(prepared)
-                self._riding.append(arm)
-        if forwards:
-            timer = timer_for(workload.device, forwards[0])
-            self._rounds = Rounds(self._command.visit, forwards, timer)
+                self._riders.append(prepared)
+        if self._riders:
+            forwards = [rider.forward for rider in self._riders]
+            self._rounds = Rounds(command.visit, forwards, timer_for(workload.device, forwards[0]))
         gc.collect()
+        riding = tuple(rider.arm for rider in self._riders)
         yield Block(
-            block=self._command.block,
-            visit=self._command.visit,
+            block=command.block,
+            visit=command.visit,
             worker=worker,
-            seed=self._command.seed,
-            arms=tuple(self._riding),
-            absent=tuple(arm for arm in self._command.arms if arm not in self._riding),
+            seed=command.seed,
+            arms=riding,
+            absent=tuple(arm for arm in command.arms if arm not in riding),
+            wrong_by=tuple(rider.wrong_by for rider in self._riders),
             prepare_s=time.perf_counter() - started,
         )
 
@@ -61,13 +72,13 @@ class Visit:
         return self._rounds.run(order)
 
     def close(self) -> Iterator[Outcome]:
-        for arm in self._riding:
-            if arm.role != "control":
-                yield Outcome(arm.trial, "latency", "ok", visit=self._command.visit)
+        for rider in self._riders:
+            if rider.arm.role != "control":
+                yield Outcome(rider.arm.trial, "latency", "ok", visit=self._command.visit)
 
     @torch.no_grad()
-    def _prepare(self, arm: Arm) -> Forward | Outcome:
-        """The arm's forward, checked against float64; or why there is none."""
+    def _prepare(self, arm: Arm) -> Rider | Outcome:
+        """The arm, built and checked; or why it cannot ride."""
         trial, visit = arm.trial, self._command.visit
         executor = executor_of(trial.path)
         reason = executor.unsupported(trial)
@@ -78,11 +89,14 @@ class Visit:
             twin = subject.build_twin(trunk, trial.variant)
             example = subject.build_example(trial.workload)
             forward = executor.prepare(twin, example)
-            wrong_by = subject.disagreement(forward(), twin, example)
+            output = forward()
+            if arm not in self._command.unchecked:
+                return Rider(arm, forward, wrong_by=None)
+            wrong_by = subject.disagreement(output, twin, example)
         except Exception as error:
             return failure(trial, "latency", error, visit)
         limit = subject.tolerance(trial)
         if wrong_by > limit:
             reason = f"max|a-b|/max|b| against float64 is {wrong_by:.2g}, the limit {limit:.2g}"
             return Outcome(trial, "latency", "wrong_result", reason, visit)
-        return forward
+        return Rider(arm, forward, wrong_by)

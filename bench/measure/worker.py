@@ -99,7 +99,7 @@ def _memory(trial: Trial) -> Record:
 def _describe_runtime() -> Runtime:
     has_cuda = torch.cuda.is_available()
     return Runtime(
-        torch=torch.__version__,
+        torch=str(torch.__version__),
         interop_threads=torch.get_num_interop_threads(),
         cpu_capability=torch.backends.cpu.get_cpu_capability(),
         onednn=torch.backends.mkldnn.is_available(),

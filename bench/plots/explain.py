@@ -92,6 +92,7 @@ def _title(correlations: dict[str, float]) -> str:
         return "What SE adds to the trunk, and what it costs"
     most = max(known.values())
     best = ", ".join(COSTS[cost] for cost, value in known.items() if value == most)
+    shown = style.decimal(most, 2)
     if most < _TELLING:
-        return f"No count ranks the variants as the clock does (best: {best}, {style.decimal(most, 2)})"
-    return f"The cost goes with {best} (rank correlation {style.decimal(most, 2)})"
+        return f"No count ranks the variants as the clock does (best: {best}, {shown})"
+    return f"The cost goes with {best} (rank correlation {shown})"

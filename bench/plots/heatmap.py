@@ -56,16 +56,14 @@ def draw(data: pd.DataFrame, subtitle: str) -> Figure:
     ratios = list(data["reduction"].unique())
     figure = style.figure(
         _title(data), f"{subtitle}\n{_CELLS}",
-        width=max(5.5, 1.4 + 1.0 * len(ratios)), height=0.8 + 0.55 * len(placements),
+        width=max(5.5, 1.4 + len(ratios)), height=0.8 + 0.55 * len(placements),
     )  # fmt: skip
     axes = figure.add_subplot()
     overhead = data["overhead_pct"]
     shade = Normalize(min(0.0, overhead.min()), max(overhead.max(), 1e-9))
     for _, cell in data.iterrows():
-        _draw_cell(
-            axes, (ratios.index(cell["reduction"]), placements.index(cell["placement"])), cell,
-            shade,
-        )  # fmt: skip
+        at = (ratios.index(cell["reduction"]), placements.index(cell["placement"]))
+        _draw_cell(axes, at, cell, shade)
     axes.set_xlim(-0.5, len(ratios) - 0.5)
     axes.set_ylim(len(placements) - 0.5, -0.5)
     axes.set_xticks(range(len(ratios)), [f"{ratio:.0f}" for ratio in ratios])

@@ -18,7 +18,6 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from bench.plots import labels, parts, style
 from bench.plots import rows as of
 
-
 _MARGIN = 1.6  # a factor on either side; its square spans a tick wherever it falls
 
 

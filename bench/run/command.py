@@ -22,7 +22,7 @@ from bench.run.run_file import open_run
 from bench.run.schedule import SECONDS_PER_BLOCK, Target
 from bench.run.stocktaking import count_and_weigh
 from bench.run.sweep import WORKER, Plan, Sweep
-from bench.summary import print_summary, report
+from bench.summary import minutes, print_summary, report
 from bench.table import trials_frame, write_table
 
 INTERRUPTED = 130
@@ -57,7 +57,8 @@ def run(request: Request, console: Console) -> int:
     print_summary(frame, console)
     written = [*write_table(frame, request.out), *draw(frame, request.out / "plots")]
     console.print(f"\n{len(written)} tables and plots in {request.out}", highlight=False)
-    console.print(report(file.ledger, time.monotonic() - started), highlight=False)
+    console.print(report(file.ledger), highlight=False)
+    console.print(f"Wall time {minutes(time.monotonic() - started)}.", highlight=False)
     if not completed:
         console.print("Interrupted; nothing is lost. The same command goes on from here.")
         return INTERRUPTED

@@ -85,7 +85,8 @@ class _Passes:
         started = time.monotonic()
         left_s = self._deadline - started
         until = started + visit_s(sweep.ledger, self.unfinished(), left_s, self._startup_s)
-        command = OpenBlock(block.key, visit, self._rng.getrandbits(32), block.arms)
+        unchecked = sweep.ledger.unchecked(block)
+        command = OpenBlock(block.key, visit, self._rng.getrandbits(32), block.arms, unchecked)
         try:
             riding = await self._open(worker, command)
             if riding < 2:

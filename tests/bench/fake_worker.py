@@ -92,7 +92,12 @@ class FakeWorker:
         absent = tuple(arm for arm in command.arms if arm not in riding)
         self.arms, self.visit = tuple(riding), command.visit
         name = str(os.getpid())
-        send(Block(command.block, command.visit, name, command.seed, self.arms, absent, 0.0))
+        wrong_by = tuple(1e-7 if arm in command.unchecked else None for arm in self.arms)
+        send(
+            Block(
+                command.block, command.visit, name, command.seed, self.arms, absent, wrong_by, 0.0
+            )
+        )
 
     def round(self, order: tuple[int, ...]) -> None:
         self.rounds += 1

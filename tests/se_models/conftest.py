@@ -1,5 +1,7 @@
 """The seed, the inputs and the trunks that tests of se_models share."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from torch import Tensor
@@ -11,6 +13,15 @@ from se_models import calibrate_batch_norm
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_threads() -> Iterator[None]:
+    """On inputs this small more threads wait longer for each other than they work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(min(threads, 2))
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -133,9 +133,7 @@ def test_resnet50_formula(placement: Any, deep_trunk: models.ResNet, images: Ten
 
 @pytest.mark.parametrize("placement", SE_PLACEMENTS)
 @torch.no_grad()
-def test_compiles_without_graph_break(
-    placement: Any, trunk: models.ResNet, images: Tensor
-) -> None:
+def test_compiles_without_graph_break(placement: Any, trunk: models.ResNet, images: Tensor) -> None:
     """torch.compile takes a whole SE-ResNet-18 as one graph with the same output."""
     torch.compiler.reset()
     model = with_se(trunk, SEConfig(placement))

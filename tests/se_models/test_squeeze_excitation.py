@@ -139,9 +139,7 @@ def test_hidden_width(channels: int, reduction: int, min_hidden: int, hidden: in
         "fc2.weight": (channels, hidden),
         "fc2.bias": (channels,),
     }
-    assert repr(module).startswith(
-        f"SqueezeExcitation(\n  channels={channels}, hidden={hidden}\n"
-    )
+    assert repr(module).startswith(f"SqueezeExcitation(\n  channels={channels}, hidden={hidden}\n")
 
 
 def test_bias_can_be_left_out() -> None:

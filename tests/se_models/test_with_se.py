@@ -182,7 +182,7 @@ def test_refuses_quantizable_models(build: Callable[[], nn.Module]) -> None:
 
 def test_refuses_other_models(trunk: models.ResNet) -> None:
     """What is no ResNet, or has SE already, is a ValueError that says what it got."""
-    with pytest.raises(ValueError, match="^model must be a torchvision ResNet, got a Linear$"):
+    with pytest.raises(ValueError, match=r"^model must be a torchvision ResNet, got a Linear$"):
         with_se(nn.Linear(2, 2), SEConfig())
     twin = with_se(trunk, SEConfig(stages=(2,)))
     message = "model must be a plain ResNet, got one that has SE in layer2.0"

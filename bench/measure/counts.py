@@ -1,0 +1,77 @@
+"""All that can be counted of a trial, from shapes alone: it is the same on every machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+
+import torch
+from torch import nn
+
+from bench.measure.arithmetic import count_arithmetic
+from bench.measure.dispatch import Watch, meta_twin, run_on_meta
+from bench.measure.liveness import LiveBytes
+from bench.measure.traffic import Traffic
+from bench.record import Counts
+from bench.trial import DType, Layout, Trial
+from se_models.resnet import se_modules
+
+TORCH_DTYPES: dict[DType, torch.dtype] = {
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
+MEMORY_FORMATS: dict[Layout, torch.memory_format] = {
+    "contiguous": torch.contiguous_format,
+    "channels_last": torch.channels_last,
+}
+
+
+def count(trial: Trial, model: nn.Module) -> Counts:
+    """The counts of a trial: of one eager forward in eval mode under ``no_grad``.
+
+    A CUDA workload is counted by the operators that the CPU is given.
+
+    Args:
+        trial: its workload says dtype, layout, batch and size.
+        model: the trial's network in float32 on the CPU, in eval mode; it is
+            only read, and may share its trunk's tensors.
+
+    Raises:
+        ValueError: if the model is in training mode.
+        NotImplementedError: naming the operators that nothing here counts.
+        RuntimeError: if two ways of counting the same disagree.
+    """
+    workload = trial.workload
+    dtype = TORCH_DTYPES[workload.dtype]
+    memory_format = MEMORY_FORMATS[workload.layout]
+    example = torch.empty(
+        (workload.batch, 3, workload.size, workload.size),
+        dtype=dtype,
+        memory_format=memory_format,
+        device="meta",
+    )
+    arithmetic = count_arithmetic(model, example)
+    twin = meta_twin(model, dtype=dtype, memory_format=memory_format)
+    traffic = Traffic()
+    live = LiveBytes(chain(twin.parameters(), twin.buffers(), (example,)))
+    run_on_meta(twin, example, Watch(traffic, live))
+    if traffic.elementwise_outputs != arithmetic.elementwise_ops:
+        raise RuntimeError(
+            f"the trace has {arithmetic.elementwise_ops} element-wise operations and the "
+            f"dispatcher {traffic.elementwise_outputs}: an operator is counted by one alone"
+        )
+    return Counts(
+        trial=trial,
+        params=_elements(model.parameters()),
+        se_params=sum(_elements(block.se.parameters()) for _, block in se_modules(model)),
+        macs=arithmetic.macs,
+        elementwise_ops=arithmetic.elementwise_ops,
+        ideal_bytes=traffic.ideal_bytes,
+        operators=traffic.operators,
+        live_peak_bytes=live.peak_bytes,
+    )
+
+
+def _elements(parameters: Iterator[nn.Parameter]) -> int:
+    return sum(parameter.numel() for parameter in parameters)

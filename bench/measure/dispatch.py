@@ -1,0 +1,156 @@
+"""One forward on meta tensors, seen operator call by operator call.
+
+On PyTorch's ``meta`` device an operator yields tensors of the right shape,
+dtype and layout and computes nothing, so a forward of any batch costs neither
+arithmetic nor memory, and its calls are those that the CPU would be given.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch._ops import OpOverload
+from torch.utils._python_dispatch import TorchDispatchMode
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of an operator, with every tensor that went in and came out."""
+
+    operator: OpOverload
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+
+class Observer(Protocol):
+    def see(self, call: Call) -> None:
+        """Take note of a call that has just returned."""
+
+
+class Watch(TorchDispatchMode):
+    """While entered, shows every operator call to its observers, on any device."""
+
+    def __init__(self, *observers: Observer) -> None:
+        super().__init__()
+        self._observers = observers
+
+    def __torch_dispatch__(
+        self, func: OpOverload, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        inputs = chain(_tensors(args), _tensors(kwargs.values() if kwargs else ()))
+        call = Call(func, tuple(inputs), tuple(_tensors((result,))))
+        for observer in self._observers:
+            observer.see(call)
+        return result
+
+
+def meta_twin(
+    model: nn.Module,
+    *,
+    dtype: torch.dtype = torch.float32,
+    memory_format: torch.memory_format = torch.contiguous_format,
+) -> nn.Module:
+    """A copy of ``model`` whose parameters and buffers are meta tensors.
+
+    Floating-point tensors take ``dtype`` and those of four dimensions
+    ``memory_format``, as ``model.to(dtype=..., memory_format=...)`` has it.
+    """
+
+    def on_meta(tensor: Tensor) -> Tensor:
+        return torch.empty(
+            tensor.shape,
+            dtype=dtype if tensor.is_floating_point() else tensor.dtype,
+            memory_format=memory_format if tensor.dim() == 4 else torch.contiguous_format,
+            device="meta",
+        )
+
+    # What deepcopy finds in its memo it takes in place of a copy: no weight is read.
+    tensors = chain(model.parameters(), model.buffers())
+    return copy.deepcopy(model, {id(tensor): on_meta(tensor) for tensor in tensors})
+
+
+def run_on_meta(twin: nn.Module, example: Tensor, mode: TorchDispatchMode) -> None:
+    """One forward of a meta model in eval mode, under ``no_grad``, with ``mode`` watching.
+
+    ``inference_mode`` would hide the transients inside composite operators.
+    """
+    with torch.no_grad(), _Remembered(), mode:
+        twin(example)
+
+
+_BATCH_NORM_TRAINING = 5  # the place of ``training`` among native_batch_norm's arguments
+
+# What an operator returned for arguments of a signature; true for the life of the process.
+_ANSWERS: dict[tuple[Any, ...], Any] = {}
+
+
+class _Remembered(TorchDispatchMode):
+    """Answers from memory what an operator returns for tensors of given shapes.
+
+    Many meta kernels are Python (batch normalisation alone is a hundred
+    calls), and a ResNet, let alone a grid of them, asks the same questions
+    again and again: remembering them makes a meta forward ten times faster.
+    Views and in-place operators are cheap there, and run, since what they
+    return is tied to what they were given.
+    """
+
+    def __torch_dispatch__(
+        self, func: OpOverload, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if kwargs or func.is_view or func._schema.is_mutable:
+            return func(*args, **(kwargs or {}))
+        question = (func, _signature(args))
+        if question not in _ANSWERS:
+            _ANSWERS[question] = _signature(_as_on_cpu(func, args, func(*args)))
+        return _fresh(_ANSWERS[question])
+
+
+def _as_on_cpu(func: OpOverload, args: Any, result: Any) -> Any:
+    """What the CPU's kernel returns, where the meta kernel says otherwise."""
+    if func is torch.ops.aten.native_batch_norm.default and not args[_BATCH_NORM_TRAINING]:
+        output, *saved = result  # in eval mode the CPU saves no statistics
+        return output, *(statistics.new_empty(0) for statistics in saved)
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Like:
+    """All of a tensor but its storage."""
+
+    shape: torch.Size
+    stride: tuple[int, ...]
+    dtype: torch.dtype
+    device: torch.device
+
+
+def _signature(value: Any) -> Any:
+    """``value`` with a _Like for every tensor, hashable; numbers are told apart by type."""
+    if isinstance(value, Tensor):
+        return _Like(value.shape, value.stride(), value.dtype, value.device)
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_signature, value))
+    return type(value), value
+
+
+def _fresh(answer: Any) -> Any:
+    """The opposite of ``_signature``, for what operators return: tensors, and tuples of them."""
+    if isinstance(answer, _Like):
+        return torch.empty_strided(
+            answer.shape, answer.stride, dtype=answer.dtype, device=answer.device
+        )
+    return tuple(map(_fresh, answer))
+
+
+def _tensors(values: Any) -> Iterator[Tensor]:
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from _tensors(value)

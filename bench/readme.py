@@ -1,0 +1,132 @@
+"""The generated parts of README and docs: ``python -m bench.readme [--check]``.
+
+A document marks a part with ``<!-- begin NAME -->`` and ``<!-- end NAME -->``;
+what stands between is made from the committed records and never typed. With
+``--check`` nothing is written, and a part, a table or a plotted figure that no
+longer follows from the records is an error. Plots are compared by a hash of
+the data in them, since their pixels depend on fonts and versions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from bench import plots, summary
+from bench.ledger import Ledger
+from bench.record import read
+from bench.run.run_file import RECORDS
+from bench.table import trials_frame, write_table
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = Path("results/cpu")
+DOCUMENTS = (Path("README.md"), Path("docs/method.md"))
+_PART = re.compile(r"(<!-- begin (\S+) -->\n).*?(<!-- end \2 -->)", flags=re.DOTALL)
+
+
+def parts(ledger: Ledger, frame: pd.DataFrame) -> dict[str, Callable[[], str]]:
+    """What each marked part of a document says."""
+    return {
+        "headline": lambda: _headline(frame),
+        "table": lambda: summary.markdown(frame),
+        "noise": lambda: summary.noise_line(frame) + "\n",
+        "environment": lambda: _environment(ledger),
+        "run": lambda: f"```\n{summary.report(ledger)}\n```\n",
+    }
+
+
+def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
+    """Write the parts, or compare them; the exit code is 1 if anything does not match."""
+    parser = argparse.ArgumentParser(prog="python -m bench.readme", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing, compare")
+    check = parser.parse_args(arguments).check
+    folder = root / RESULTS
+    ledger = Ledger(read(folder / RECORDS))
+    frame = trials_frame(ledger)
+    stale = _stale_results(frame, folder) if check else []
+    if not check:
+        write_table(frame, folder)
+        plots.draw(frame, folder / "plots")
+    for name in DOCUMENTS:
+        path = root / name
+        old = path.read_text(encoding="utf-8")
+        new = fill(old, parts(ledger, frame))
+        if check and new != old:
+            stale.append(f"{name} does not follow from {RESULTS / RECORDS}")
+        elif not check:
+            path.write_text(new, encoding="utf-8")
+    for line in stale:
+        print(f"{line}: run `nox -s readme`", file=sys.stderr)
+    return 1 if stale else 0
+
+
+def fill(text: str, made: dict[str, Callable[[], str]]) -> str:
+    """``text`` with every marked part made anew.
+
+    Raises:
+        ValueError: if a part has a name that nothing makes.
+    """
+
+    def replace(match: re.Match[str]) -> str:
+        begin, name, end = match.groups()
+        if name not in made:
+            raise ValueError(f"part must be one of {', '.join(made)}, got {name!r}")
+        return f"{begin}{made[name]()}{end}"
+
+    return _PART.sub(replace, text)
+
+
+def _stale_results(frame: pd.DataFrame, folder: Path) -> list[str]:
+    stale = []
+    table = folder / "table.md"
+    if table.read_text(encoding="utf-8") != summary.markdown(frame):
+        stale.append(f"{RESULTS / table.name} does not follow from the records")
+    drawn = json.loads((folder / "plots" / "digests.json").read_text(encoding="utf-8"))
+    for name, digest in plots.digests(frame).items():
+        if drawn.get(name) != digest:
+            stale.append(f"{RESULTS / 'plots' / name} does not show the records' data")
+    return stale
+
+
+def _headline(frame: pd.DataFrame) -> str:
+    """The cheapest and the dearest way of having SE, in one sentence."""
+    measured = frame[(frame["placement"] != "none") & frame["overhead_pct"].notna()]
+    full = measured[(measured["stages"] == "1+2+3+4") & (measured["blocks"] == "all")]
+    paper = full[(full["se"] == "standard-r16")].iloc[0]
+    cheapest, dearest = full.iloc[0], full.iloc[-1]
+    trunk = frame[frame["placement"] == "none"].iloc[0]
+    arithmetic = 100 * (paper["flops"] / trunk["flops"] - 1)
+    return (
+        f"SE as published (`standard`, r = 16) adds {arithmetic:.1f} % arithmetic to a "
+        f"{paper['architecture']} and {_overhead(paper)} time. Over all placements and ratios "
+        f"the price runs from {_overhead(cheapest)} (`{cheapest['se']}`) to "
+        f"{_overhead(dearest)} (`{dearest['se']}`).\n"
+    )
+
+
+def _overhead(row: pd.Series) -> str:
+    return (
+        f"{row['overhead_pct']:.1f} % [{row['overhead_low_pct']:.1f}, "
+        f"{row['overhead_high_pct']:.1f}]"
+    )
+
+
+def _environment(ledger: Ledger) -> str:
+    environment = ledger.environments[0]
+    machine, runtime = environment.machine, environment.runtime
+    openmp = ", ".join(f"{key}={value}" for key, value in machine.openmp.items())
+    return (
+        f"{machine.cpu}, {machine.available_cpus} CPUs ({runtime.cpu_capability}), "
+        f"{machine.memory_bytes / 2**30:.0f} GiB; torch {runtime.torch}, "
+        f"Python {machine.python}; OpenMP settings: {openmp or 'none, so threads wait actively'}.\n"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
