@@ -104,7 +104,7 @@ def plan_blocks(
     """
     wanted = list(dict.fromkeys(trials))
     kept = [block for block in standing if set(_riders(block)) & set(wanted)]
-    placed = {trial for block in kept for trial in _riders(block)}
+    placed = {arm.trial for block in kept for arm in block.arms}
     by_setting: dict[Setting, list[Trial]] = {}
     for trial in wanted:
         if trial not in placed:

@@ -272,4 +272,5 @@ def _lock(file: FileIO, path: FilePath) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
+        file.close()
         raise BusyError(f"another run is writing to {path}") from error

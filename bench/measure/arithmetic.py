@@ -15,9 +15,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.measure.dispatch import meta_twin, run_on_meta
+from bench.measure.dispatch import meta_twin, on_meta
 
 with warnings.catch_warnings():
     # fvcore compiles functions with torch.jit.script, which is deprecated, as it is imported.
@@ -56,15 +57,11 @@ class Arithmetic:
 
 
 def count_arithmetic(model: nn.Module, example: Tensor) -> Arithmetic:
-    """The arithmetic of ``model(example)``.
-
-    fvcore must trace on a real device and computes as it does; so the trace is
-    of one image, whatever the batch, and multiplied by it. The cross-check is
-    at the true batch.
+    """The arithmetic of ``model(example)``; nothing is computed.
 
     Args:
-        model: in float32, on the CPU, in eval mode.
-        example: an input ``(B, ...)``; only its shape counts, so it may be meta.
+        model: in eval mode, on any device; it is only read.
+        example: an input, of which only shape and dtype count.
 
     Raises:
         ValueError: if the model is in training mode.
@@ -73,32 +70,33 @@ def count_arithmetic(model: nn.Module, example: Tensor) -> Arithmetic:
     """
     if model.training:
         raise ValueError("model must be in eval mode, got one in training mode")
-    batch, *shape = example.shape
-    one = _count_by_trace(model, torch.zeros(1, *shape))
-    total = Arithmetic(batch * one.macs, batch * one.elementwise_ops)
-    flops = _flops_on_meta(model, example)
-    if flops != 2 * total.macs:
+    twin, example = meta_twin(model, dtype=example.dtype), example.to("meta")
+    counted = _count_by_trace(twin, example)
+    with on_meta(), FlopCounterMode(display=False) as counter:
+        twin(example)
+    if counter.get_total_flops() != 2 * counted.macs:
         raise RuntimeError(
-            f"fvcore counts {total.macs} multiply-adds and torch.utils.flop_counter {flops} "
-            "operations, which must be twice as many"
+            f"fvcore counts {counted.macs} multiply-adds, and torch.utils.flop_counter "
+            f"{counter.get_total_flops()} operations, which is not twice as many"
         )
-    return total
+    return counted
 
 
-def _count_by_trace(model: nn.Module, image: Tensor) -> Arithmetic:
+def _count_by_trace(twin: nn.Module, example: Tensor) -> Arithmetic:
     analysis = (
-        FlopCountAnalysis(_OneModule(model), (image,))
+        FlopCountAnalysis(_OneModule(twin), (example,))
         .unsupported_ops_warnings(False)
         .uncalled_modules_warnings(False)
         .set_op_handle(**{f"aten::{name}": _one_per_output for name in ELEMENTWISE})
     )
-    with torch.no_grad():
+    with on_meta(), _TracedConvolution():
         analysis.total()
-    if unsupported := analysis.unsupported_ops():
+    counts = analysis.by_operator()
+    foreign = {f"aten::{name}" for name in counts.keys() - {*MATRIX_PRODUCTS, *ELEMENTWISE}}
+    if unsupported := foreign.union(analysis.unsupported_ops()):
         raise NotImplementedError(
             f"operators must have a handle in {__name__}, got {', '.join(sorted(unsupported))}"
         )
-    counts = analysis.by_operator()
     return Arithmetic(
         macs=sum(counts[name] for name in MATRIX_PRODUCTS),
         elementwise_ops=sum(counts[name] for name in ELEMENTWISE),
@@ -107,12 +105,6 @@ def _count_by_trace(model: nn.Module, image: Tensor) -> Arithmetic:
 
 def _one_per_output(_inputs: Any, outputs: Any) -> int:
     return prod(outputs[0].type().sizes())
-
-
-def _flops_on_meta(model: nn.Module, example: Tensor) -> int:
-    counter = FlopCounterMode(display=False)
-    run_on_meta(meta_twin(model), torch.empty(example.shape, device="meta"), counter)
-    return counter.get_total_flops()
 
 
 class _OneModule(nn.Module):
@@ -124,9 +116,27 @@ class _OneModule(nn.Module):
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
-        # The tracer takes only its module's own parameters for weights.
-        self.weights = nn.ParameterList(model.parameters())
         self._run = model.__call__  # a bound method: the model itself would become a child
 
-    def forward(self, image: Tensor) -> Any:
-        return self._run(image)
+    def forward(self, example: Tensor) -> Any:
+        return self._run(example)
+
+
+class _TracedConvolution(TorchFunctionMode):
+    """Lets a convolution on meta tensors be traced, so that fvcore's trace need not compute.
+
+    The tracer hands its sizes to Python as tensors, which meta kernels written
+    in Python choke on, unless the operator is one that it records: then it
+    steps aside until that returns. Of the operators here it does not record
+    ``conv2d`` and ``convolution``, but ``_convolution`` within them, which is
+    where fvcore looks; so that is what is called.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.conv2d and len(args) == 7:  # as nn.Conv2d calls it
+            image, weight, bias, stride, padding, dilation, groups = args
+            return torch._convolution(
+                image, weight, bias, stride, padding, dilation, False, (0, 0), groups,
+                False, False, False, False,
+            )  # fmt: skip
+        return func(*args, **(kwargs or {}))

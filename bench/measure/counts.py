@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from bench.measure.arithmetic import count_arithmetic
-from bench.measure.dispatch import Watch, meta_twin, run_on_meta
+from bench.measure.dispatch import Watch, meta_twin, on_meta
 from bench.measure.liveness import LiveBytes
 from bench.measure.traffic import Traffic
 from bench.record import Counts
@@ -34,8 +34,9 @@ def count(trial: Trial, model: nn.Module) -> Counts:
 
     Args:
         trial: its workload says dtype, layout, batch and size.
-        model: the trial's network in float32 on the CPU, in eval mode; it is
-            only read, and may share its trunk's tensors.
+        model: the trial's network in eval mode. It is only read, so it may
+            share its trunk's tensors, and only its shapes are, so it may as
+            well be on the meta device.
 
     Raises:
         ValueError: if the model is in training mode.
@@ -55,7 +56,8 @@ def count(trial: Trial, model: nn.Module) -> Counts:
     twin = meta_twin(model, dtype=dtype, memory_format=memory_format)
     traffic = Traffic()
     live = LiveBytes(chain(twin.parameters(), twin.buffers(), (example,)))
-    run_on_meta(twin, example, Watch(traffic, live))
+    with on_meta(), Watch(traffic, live):
+        twin(example)
     if traffic.elementwise_outputs != arithmetic.elementwise_ops:
         raise RuntimeError(
             f"the trace has {arithmetic.elementwise_ops} element-wise operations and the "

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Protocol
@@ -37,7 +38,7 @@ class Watch(TorchDispatchMode):
     """While entered, shows every operator call to its observers, on any device."""
 
     def __init__(self, *observers: Observer) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._observers = observers
 
     def __torch_dispatch__(
@@ -76,19 +77,21 @@ def meta_twin(
     return copy.deepcopy(model, {id(tensor): on_meta(tensor) for tensor in tensors})
 
 
-def run_on_meta(twin: nn.Module, example: Tensor, mode: TorchDispatchMode) -> None:
-    """One forward of a meta model in eval mode, under ``no_grad``, with ``mode`` watching.
+@contextmanager
+def on_meta() -> Iterator[None]:
+    """Around forwards of meta models; a mode that is to see their calls is entered after it.
 
-    ``inference_mode`` would hide the transients inside composite operators.
+    It is ``no_grad``, since ``inference_mode`` would hide the transients
+    inside composite operators.
     """
-    with torch.no_grad(), _Remembered(), mode:
-        twin(example)
+    with torch.no_grad(), _Remembered():  # type: ignore[no-untyped-call]
+        yield
 
 
 _BATCH_NORM_TRAINING = 5  # the place of ``training`` among native_batch_norm's arguments
 
-# What an operator returned for arguments of a signature; true for the life of the process.
-_ANSWERS: dict[tuple[Any, ...], Any] = {}
+# The signature of what an operator returned, by the operator and that of its arguments.
+_ANSWERS: dict[tuple[OpOverload, Any], Any] = {}
 
 
 class _Remembered(TorchDispatchMode):
@@ -107,9 +110,13 @@ class _Remembered(TorchDispatchMode):
         if kwargs or func.is_view or func._schema.is_mutable:
             return func(*args, **(kwargs or {}))
         question = (func, _signature(args))
-        if question not in _ANSWERS:
-            _ANSWERS[question] = _signature(_as_on_cpu(func, args, func(*args)))
-        return _fresh(_ANSWERS[question])
+        if question in _ANSWERS:
+            return _fresh(_ANSWERS[question])
+        result = _as_on_cpu(func, args, func(*args))
+        outputs = result if isinstance(result, tuple) else (result,)
+        if all(isinstance(output, Tensor) for output in outputs):
+            _ANSWERS[question] = _signature(result)
+        return result
 
 
 def _as_on_cpu(func: OpOverload, args: Any, result: Any) -> Any:
@@ -140,7 +147,7 @@ def _signature(value: Any) -> Any:
 
 
 def _fresh(answer: Any) -> Any:
-    """The opposite of ``_signature``, for what operators return: tensors, and tuples of them."""
+    """What has the signature ``answer``: a new tensor, or a tuple of them."""
     if isinstance(answer, _Like):
         return torch.empty_strided(
             answer.shape, answer.stride, dtype=answer.dtype, device=answer.device

@@ -58,10 +58,15 @@ class Traffic:
 
 @cache
 def is_operator(operator: OpOverload) -> bool:
-    """Whether a call of ``operator`` does work: it is of ATen, no view and no allocation."""
+    """Whether a call of ``operator`` does work: it is of ATen, no view and no allocation.
+
+    An operator that makes its own tensor a view is one too: on channels_last,
+    pooling to one pixel ends in an ``as_strided_``.
+    """
     return (
         operator.namespace == "aten"
         and not operator.is_view
+        and torch.Tag.inplace_view not in operator.tags
         and operator.overloadpacket not in ALLOCATIONS
     )
 

@@ -46,10 +46,7 @@ def place(axes: Axes, labels: Sequence[Label], taken: Sequence[Bbox]) -> list[Bb
     To be called when all else is drawn and the limits of the axes stand.
     Returns the pixels that each label came to fill.
     """
-    figure = axes.get_figure(root=True)
-    if figure is None:
-        raise ValueError("axes must belong to a figure, got axes without one")
-    scale = figure.dpi / 72
+    scale = axes.figure.dpi / 72  # pixels in a point
     filled: list[Bbox] = []
     for label in labels:
         note = axes.annotate(

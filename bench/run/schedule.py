@@ -13,6 +13,9 @@ from bench.stats import Interval
 
 # With fewer processes a bootstrap's 95 % interval covers too little.
 PROCESSES = 5
+# No visit measures longer: more, shorter processes say more than few long ones, and
+# precision, which needs them, is found out the sooner.
+LONGEST_VISIT_S = 15.0
 # What a visit measures at least, whatever the budget.
 LEAST_ROUNDS = 5
 # The default budget, for each block; at 224 px a ResNet-18 reaches +-1 % in it on two cores.
@@ -74,6 +77,7 @@ def spent_s(ledger: Ledger, blocks: Sequence[PlannedBlock]) -> float:
 def visit_s(
     ledger: Ledger, unfinished: Sequence[PlannedBlock], left_s: float, startup_s: float
 ) -> float:
-    """An equal share of the time left for the next visit, workers' start-ups set aside."""
+    """The next visit's time: an equal share of what is left, start-ups set aside, at most."""
     wanted = [max(1, PROCESSES - len(ledger.visits_of(block.key))) for block in unfinished]
-    return max(0.0, left_s - startup_s * (max(wanted) - 1)) / sum(wanted)
+    share_s = (left_s - startup_s * (max(wanted) - 1)) / sum(wanted)
+    return min(max(0.0, share_s), LONGEST_VISIT_S)

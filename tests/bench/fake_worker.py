@@ -89,6 +89,8 @@ class FakeWorker:
                 send(Outcome(arm.trial, "latency", "oom", "MemoryError: ", command.visit))
             else:
                 riding.append(arm)
+        if command.arms[0] not in riding:
+            riding = []  # no trunk, nothing to pair with
         absent = tuple(arm for arm in command.arms if arm not in riding)
         self.arms, self.visit = tuple(riding), command.visit
         name = str(os.getpid())

@@ -202,7 +202,7 @@ class TestOverhead:
     def test_noise_floor_is_the_union_of_the_control_intervals(self) -> None:
         """The band reaches from the lowest to the highest end of any block's control arm."""
         frame = few("none", "standard-r16", "standard-r8").assign(
-            noise_low_pct=[-0.2, -0.9, None], noise_high_pct=[0.7, 0.1, None]
+            noise_low_pct=[-0.2, -0.9, math.nan], noise_high_pct=[0.7, 0.1, math.nan]
         )
         data = overhead.data(frame)
         assert set(data["noise_low_pct"]) == {-0.9}
@@ -491,7 +491,7 @@ class TestDraw:
         assert b"<dc:date>" not in (one / "overhead.svg").read_bytes()
         assert dict(mpl.rcParams) == before
 
-    def test_several_settings_give_several_files(self, tmp_path: Path) -> None:
+    def test_several_settings_give_several_files(self) -> None:
         """With two settings each stem carries its setting's key; what has no data is left out."""
         deeper = few("none", "standard-r16-layer4").assign(setting="resnet50@cpu-b8@none+eager")
         frame = pd.concat([few("none", "standard-r16"), deeper])

@@ -1,6 +1,8 @@
 """calibrate_batch_norm makes an untrained network one in which SE is seen."""
 
 import copy
+from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from torch import Tensor, nn
 from torchvision import models
 
 from se_models import PLACEMENTS, SEConfig, SqueezeExcitation, calibrate_batch_norm, with_se
+from se_models.blocks import SEBlock
 from se_models.resnet import se_modules
 
 SE_PLACEMENTS = tuple(placement for placement in PLACEMENTS if placement != "none")
@@ -49,46 +52,55 @@ def gates(model: nn.Module, batch: Tensor) -> Tensor:
     return torch.cat(seen)
 
 
+@cache
+def untrained(architecture: str) -> models.ResNet:
+    return models.get_model(architecture, num_classes=10).eval()
+
+
 def calibrated(architecture: str, placement: Any, batch: Tensor) -> Any:
-    model = with_se(models.get_model(architecture, num_classes=10), SEConfig(placement))
+    model = with_se(untrained(architecture), SEConfig(placement))
     calibrate_batch_norm(model, batch)
-    return model.eval()
+    return model
+
+
+def without(blocks: Iterable[SEBlock], model: nn.Module, batch: Tensor) -> Any:
+    """The output with the SE of ``blocks`` taken out; they have it again afterwards."""
+    taken: list[tuple[Any, nn.Module]] = [(block, block.se) for block in blocks]
+    for block, _ in taken:
+        block.se = nn.Identity()
+    output = model(batch)
+    for block, se in taken:
+        block.se = se
+    return output
+
+
+def distance(one: Tensor, other: Tensor) -> float:
+    return float((one - other).norm() / other.norm())
 
 
 @pytest.mark.parametrize("architecture", ["resnet18", "resnet50", DEEPEST])
 @pytest.mark.parametrize("placement", SE_PLACEMENTS)
 @torch.no_grad()
-def test_gates_are_open(placement: Any, architecture: str, images: Tensor) -> None:
-    """No gate of a calibrated network is near 0 or 1, and they are not all alike."""
-    # Nothing normalises the input of `pre` over the 36 blocks of ResNet-152's third stage.
+def test_se_is_seen(placement: Any, architecture: str, images: Tensor) -> None:
+    """In a calibrated network no gate is near 0 or 1, and without SE the output is another."""
+    # Over the 36 blocks of ResNet-152's third stage the input grows, and `pre` weighs just that.
     margin = 0.01 if (architecture, placement) == ("resnet152", "pre") else 0.05
-    seen = gates(calibrated(architecture, placement, images), images)
+    model = calibrated(architecture, placement, images)
+    seen = gates(model, images)
     assert margin < float(seen.min()) < 0.45
     assert 0.55 < float(seen.max()) < 1 - margin
-
-
-@pytest.mark.parametrize("architecture", ["resnet18", "resnet50", DEEPEST])
-@pytest.mark.parametrize("placement", SE_PLACEMENTS)
-@torch.no_grad()
-def test_output_shows_se(placement: Any, architecture: str, images: Tensor) -> None:
-    """Without its SE a calibrated network gives a clearly different output."""
-    model = calibrated(architecture, placement, images)
-    output = model(images)
-    for _, block in se_modules(model):
-        block.se = nn.Identity()  # type: ignore[assignment]
-    assert float((model(images) - output).norm() / output.norm()) > 0.1
+    plain = without([block for _, block in se_modules(model)], model, images)
+    assert distance(plain, model(images)) > 0.1
 
 
 @pytest.mark.parametrize("placement", SE_PLACEMENTS)
 @torch.no_grad()
-def test_output_shows_every_se(placement: Any, images: Tensor) -> None:
-    """The SE of each single block, the first as the last, is seen in the output."""
+def test_every_single_se_is_seen(placement: Any, images: Tensor) -> None:
+    """The output is another without the SE of any one block, be it the first or the last."""
     model = calibrated("resnet18", placement, images)
     output = model(images)
     for _, block in se_modules(model):
-        removed, block.se = block.se, nn.Identity()  # type: ignore[assignment]
-        assert float((model(images) - output).norm() / output.norm()) > 0.01
-        block.se = removed
+        assert distance(without([block], model, images), output) > 0.01
 
 
 @pytest.mark.slow
@@ -96,7 +108,7 @@ def test_output_shows_every_se(placement: Any, images: Tensor) -> None:
 @torch.no_grad()
 def test_calibration_tames_resnet152(placement: Any, images: Tensor) -> None:
     """An untrained plain ResNet-152 explodes; calibrated it does not, in any placement."""
-    assert float(models.resnet152(num_classes=10).eval()(images).abs().max()) > 1e6
+    assert float(untrained("resnet152")(images).abs().max()) > 1e6
     assert float(calibrated("resnet152", placement, images)(images).abs().max()) < 100
 
 

@@ -6,6 +6,7 @@ and 15 and section 4; the figures are in tests/reference.
 
 import csv
 import math
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +18,11 @@ from torchvision import models
 from se_models import SEConfig, with_se
 
 TABLE = Path(__file__).parents[1] / "reference" / "senet_paper.csv"
-# Blocks and output channels of each stage.
-DEEP = {stage: 256 * 2 ** (stage - 1) for stage in (1, 2, 3, 4)}
-SHALLOW = {stage: 64 * 2 ** (stage - 1) for stage in (1, 2, 3, 4)}
+# The number of blocks in each stage, and the channels that they put out.
 STAGES = {
-    "resnet18": ((2, 2, 2, 2), SHALLOW),
-    "resnet34": ((3, 4, 6, 3), SHALLOW),
-    "resnet50": ((3, 4, 6, 3), DEEP),
-    "resnet101": ((3, 4, 23, 3), DEEP),
-    "resnet152": ((3, 8, 36, 3), DEEP),
-    "resnext101_64x4d": ((3, 4, 23, 3), DEEP),
+    "resnet18": ((2, 2, 2, 2), (64, 128, 256, 512)),
+    "resnet50": ((3, 4, 6, 3), (256, 512, 1024, 2048)),
+    "resnet152": ((3, 8, 36, 3), (256, 512, 1024, 2048)),
 }
 
 
@@ -43,6 +39,7 @@ def stages_of(printed: str) -> tuple[int, ...]:
     return tuple(range(int(first) - 1, int(last or first)))
 
 
+@cache
 def parameters(architecture: str, config: SEConfig) -> int:
     with torch.device("meta"):
         model: nn.Module = with_se(models.get_model(architecture), config)
@@ -83,18 +80,17 @@ def test_known_count(architecture: str, config: SEConfig, count: int) -> None:
 
 
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
-@pytest.mark.parametrize("reduction", [2, 4, 8, 16, 32])
-@pytest.mark.parametrize("placement", ["standard", "post", "prenorm"])
+@pytest.mark.parametrize("reduction", [2, 16])
 @pytest.mark.parametrize("architecture", STAGES)
-def test_extra_parameters(architecture: str, placement: Any, reduction: int, bias: bool) -> None:
+def test_extra_parameters(architecture: str, reduction: int, bias: bool) -> None:
     """SE adds (2/r) * sum of N_s * C_s^2 weights, and C_s + C_s/r biases to each block."""
     blocks, channels = STAGES[architecture]
-    pairs = list(zip(blocks, channels.values(), strict=True))
+    pairs = list(zip(blocks, channels, strict=True))
     extra = 2 * sum(n * c**2 for n, c in pairs) // reduction
     if bias:
         extra += sum(n * (c + c // reduction) for n, c in pairs)
     plain = parameters(architecture, SEConfig("none"))
-    with_extra = parameters(architecture, SEConfig(placement, reduction, bias=bias))
+    with_extra = parameters(architecture, SEConfig(reduction=reduction, bias=bias))
     assert with_extra - plain == extra
 
 

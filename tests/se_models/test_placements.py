@@ -1,24 +1,26 @@
 """Every placement against its formula, written out from a block's own submodules."""
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torchvision import models
-from torchvision.models.resnet import BasicBlock, Bottleneck, conv1x1
+from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from se_models import PLACEMENTS, SEConfig, with_se
 from se_models.blocks import SEBlock, with_se_block
 
 SE_PLACEMENTS = tuple(placement for placement in PLACEMENTS if placement != "none")
+Formula = Callable[[str, Any, Tensor], Any]
 
 
-def basic_formula(placement: str, block: Any, x: Tensor) -> Tensor:
+def basic_formula(placement: str, block: Any, x: Tensor) -> Any:
     """The output of a block of two convolutions, as the placement table has it."""
 
-    def branch(x: Tensor) -> Tensor:
+    def branch(x: Tensor) -> Any:
         first = torch.relu(block.bn1(block.conv1(x)))
         if placement == "inner":
             return block.bn2(block.conv2(block.se(first)))
@@ -29,10 +31,10 @@ def basic_formula(placement: str, block: Any, x: Tensor) -> Tensor:
     return joined(placement, block, branch, x)
 
 
-def bottleneck_formula(placement: str, block: Any, x: Tensor) -> Tensor:
+def bottleneck_formula(placement: str, block: Any, x: Tensor) -> Any:
     """The output of a block of three convolutions, as the placement table has it."""
 
-    def branch(x: Tensor) -> Tensor:
+    def branch(x: Tensor) -> Any:
         first = torch.relu(block.bn1(block.conv1(x)))
         second = torch.relu(block.bn2(block.conv2(first)))
         if placement == "inner":
@@ -44,9 +46,9 @@ def bottleneck_formula(placement: str, block: Any, x: Tensor) -> Tensor:
     return joined(placement, block, branch, x)
 
 
-def joined(placement: str, block: Any, branch: Any, x: Tensor) -> Tensor:
+def joined(placement: str, block: Any, branch: Any, x: Tensor) -> Any:
     shortcut = nn.Identity() if block.downsample is None else block.downsample
-    outputs = {
+    outputs: dict[str, Callable[[], Any]] = {
         "standard": lambda: torch.relu(block.se(branch(x)) + shortcut(x)),
         "pre": lambda: torch.relu(branch(block.se(x)) + shortcut(x)),
         "post": lambda: block.se(torch.relu(branch(x) + shortcut(x))),
@@ -55,7 +57,7 @@ def joined(placement: str, block: Any, branch: Any, x: Tensor) -> Tensor:
     return outputs.get(placement, lambda: torch.relu(branch(x) + shortcut(x)))()
 
 
-def network_formula(placement: str, model: Any, formula: Any, x: Tensor) -> Tensor:
+def network_formula(placement: str, model: Any, formula: Formula, x: Tensor) -> Any:
     """The output of a whole network whose every block follows ``formula``."""
     x = model.maxpool(torch.relu(model.bn1(model.conv1(x))))
     for stage in (model.layer1, model.layer2, model.layer3, model.layer4):
@@ -65,10 +67,11 @@ def network_formula(placement: str, model: Any, formula: Any, x: Tensor) -> Tens
 
 
 def projection(inplanes: int, planes: int) -> nn.Sequential:
-    return nn.Sequential(conv1x1(inplanes, planes, 2), nn.BatchNorm2d(planes))
+    convolution = nn.Conv2d(inplanes, planes, 1, stride=2, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(planes))
 
 
-BLOCKS = {
+BLOCKS: dict[str, tuple[Formula, Callable[[], Any]]] = {
     "basic": (basic_formula, lambda: BasicBlock(8, 8)),
     "basic-down": (basic_formula, lambda: BasicBlock(8, 16, 2, projection(8, 16))),
     "bottleneck": (bottleneck_formula, lambda: Bottleneck(16, 4)),
@@ -98,6 +101,7 @@ def test_block_formula(placement: Any, kind: str, training: bool) -> None:
     """A block's output and gradients are its formula's, and its input stays as it was."""
     formula, build = BLOCKS[kind]
     block = with_se_block(lively(build()), SEConfig(placement, 2)).train(training)
+    nn.init.uniform_(block.se.fc1.bias, 1, 2)  # no unit of the bottleneck is dead
     twin = copy.deepcopy(block)
     channels = block.conv1.in_channels
     x = torch.randn(3, channels, 6, 6, dtype=torch.float64) + torch.randn(3, channels, 1, 1)
@@ -132,12 +136,15 @@ def test_resnet50_formula(placement: Any, deep_trunk: models.ResNet, images: Ten
 
 
 @pytest.mark.parametrize("placement", SE_PLACEMENTS)
+@pytest.mark.parametrize(
+    "blocks", [1, pytest.param(2, marks=pytest.mark.slow)], ids=["resnet10", "resnet18"]
+)
 @torch.no_grad()
-def test_compiles_without_graph_break(placement: Any, trunk: models.ResNet, images: Tensor) -> None:
-    """torch.compile takes a whole SE-ResNet-18 as one graph with the same output."""
+def test_compiles_without_graph_break(placement: Any, blocks: int, images: Tensor) -> None:
+    """torch.compile takes a whole network with SE as one graph with the same output."""
     torch.compiler.reset()
-    model = with_se(trunk, SEConfig(placement))
-    compiled = torch.compile(model, fullgraph=True, backend="eager")
+    model = with_se(models.ResNet(BasicBlock, [blocks] * 4).eval(), SEConfig(placement))
+    compiled: Any = torch.compile(model, fullgraph=True, backend="eager")
     torch.testing.assert_close(compiled(images), model(images))
 
 

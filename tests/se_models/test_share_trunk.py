@@ -76,7 +76,7 @@ def test_calibration_spares_the_trunk(trunk: models.ResNet, images: Tensor) -> N
     """Calibrating the twin, whose statistics are the model's, is refused and changes nothing."""
     before = {name: tensor.clone() for name, tensor in trunk.state_dict().items()}
     twin = with_se(trunk, SEConfig(), share_trunk=True)
-    with pytest.raises(ValueError, match="^model must own its statistics, got one with share_tr"):
+    with pytest.raises(ValueError, match=r"^model must own its statistics, got one with share_tr"):
         calibrate_batch_norm(twin, images)
     assert all(torch.equal(before[name], value) for name, value in trunk.state_dict().items())
 

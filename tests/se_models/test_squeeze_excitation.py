@@ -105,7 +105,8 @@ def test_first_demonstration() -> None:
     x = feature_map(1, 128, 224, 224)
     y = module(x)
     assert y.shape == (1, 128, 224, 224)
-    np.testing.assert_allclose(y.numpy(), formula(module, x), rtol=1e-4, atol=1e-4)
+    expected = torch.from_numpy(formula(module, x)).float()
+    torch.testing.assert_close(y, expected, rtol=1e-4, atol=1e-4)
 
 
 @torch.no_grad()

@@ -1,0 +1,64 @@
+"""A run with made-up workers, in a folder of its own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from bench.grid import Grid
+from bench.ledger import Ledger
+from bench.record import Record, read
+from bench.run.command import Request, run
+
+FAKE_WORKER = Path(__file__).with_name("fake_worker.py")
+
+RunFake = Callable[..., int]
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def run_fake(out: Path, monkeypatch: pytest.MonkeyPatch) -> RunFake:
+    """Run a small grid with fake workers that misbehave as told; the exit code.
+
+    Drawing has tests of its own and is left out.
+    """
+    monkeypatch.setattr("bench.run.command.draw", lambda frame, folder: [])
+    monkeypatch.setattr("bench.run.stocktaking.usable_cpus", lambda: 1)
+    monkeypatch.setattr("bench.run.schedule.LONGEST_VISIT_S", 0.1)
+
+    def call(
+        *misbehaviour: str,
+        grid: Grid | None = None,
+        fresh: bool = False,
+        budget_s: float = 60.0,
+        timeout_s: float = 5.0,
+    ) -> int:
+        request = Request(
+            grid=grid or Grid(placements=("standard", "pre"), reductions=(4, 16)),
+            out=out,
+            fresh=fresh,
+            budget_s=budget_s,
+            precision=0.01,
+            quantities=("counts", "memory", "latency"),
+            timeout_s=timeout_s,
+            worker=(sys.executable, str(FAKE_WORKER), *misbehaviour),
+        )
+        return run(request, Console(width=120))
+
+    return call
+
+
+def records_in(out: Path) -> list[Record]:
+    return read(out / "records.jsonl")
+
+
+def ledger_in(out: Path) -> Ledger:
+    return Ledger(records_in(out))
