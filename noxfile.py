@@ -56,7 +56,7 @@ def bench(session: nox.Session) -> None:
 @nox.session(requires=["env"])
 def tests(session: nox.Session) -> None:
     """Run the tests, but for the slow ones."""
-    _python(session, "-m", "pytest", "-m", "not slow and not gpu", *session.posargs)
+    _python(session, "-m", "pytest", "-n", "2", "-m", "not slow and not gpu", *session.posargs)
 
 
 @nox.session(requires=["env"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -83,7 +84,7 @@ def add_effort(parser: argparse.ArgumentParser) -> None:
     )
     effort.add_argument(
         "--precision",
-        type=float,
+        type=_percent,
         default=1.0,
         metavar="PERCENT",
         help="half-width of the 95 %% interval at which an overhead is precise enough, in percent "
@@ -141,6 +142,16 @@ def _add_axis(
         metavar="LIST",
         help=text,
     )
+
+
+def _percent(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (value > 0 and math.isfinite(value)):
+        raise argparse.ArgumentTypeError(f"must be a positive number, got {text!r}")
+    return value
 
 
 def _name(text: str) -> str:

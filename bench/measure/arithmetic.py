@@ -60,8 +60,8 @@ def count_arithmetic(model: nn.Module, example: Tensor) -> Arithmetic:
     """The arithmetic of ``model(example)``; nothing is computed.
 
     Args:
-        model: in eval mode, on any device; it is only read.
-        example: an input, of which only shape and dtype count.
+        model: in eval mode; it is only read.
+        example: an input, of which only shape and dtype count, on the model's device.
 
     Raises:
         ValueError: if the model is in training mode.
@@ -70,10 +70,11 @@ def count_arithmetic(model: nn.Module, example: Tensor) -> Arithmetic:
     """
     if model.training:
         raise ValueError("model must be in eval mode, got one in training mode")
-    twin, example = meta_twin(model, dtype=example.dtype), example.to("meta")
-    counted = _count_by_trace(twin, example)
+    if not example.is_meta:
+        model, example = meta_twin(model, dtype=example.dtype), example.to("meta")
+    counted = _count_by_trace(model, example)
     with on_meta(), FlopCounterMode(display=False) as counter:
-        twin(example)
+        model(example)
     if counter.get_total_flops() != 2 * counted.macs:
         raise RuntimeError(
             f"fvcore counts {counted.macs} multiply-adds, and torch.utils.flop_counter "
@@ -93,7 +94,7 @@ def _count_by_trace(twin: nn.Module, example: Tensor) -> Arithmetic:
         analysis.total()
     counts = analysis.by_operator()
     foreign = {f"aten::{name}" for name in counts.keys() - {*MATRIX_PRODUCTS, *ELEMENTWISE}}
-    if unsupported := foreign.union(analysis.unsupported_ops()):
+    if unsupported := set(analysis.unsupported_ops()):
         raise NotImplementedError(
             f"operators must have a handle in {__name__}, got {', '.join(sorted(unsupported))}"
         )
@@ -110,12 +111,14 @@ def _one_per_output(_inputs: Any, outputs: Any) -> int:
 class _OneModule(nn.Module):
     """All of a model as one module without children.
 
-    fvcore keeps a count, and two hooks, for every module, which costs as much
-    as a third of a trace; only the sum is wanted here.
+    fvcore hooks every module and keeps a count for each, which takes time, and
+    only the sum is wanted here.
     """
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
+        # The tracer takes a tensor that requires gradients from its own module alone.
+        self.weights = nn.ParameterList(w for w in model.parameters() if w.requires_grad)
         self._run = model.__call__  # a bound method: the model itself would become a child
 
     def forward(self, example: Tensor) -> Any:

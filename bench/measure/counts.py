@@ -11,20 +11,11 @@ from torch import nn
 from bench.measure.arithmetic import count_arithmetic
 from bench.measure.dispatch import Watch, meta_twin, on_meta
 from bench.measure.liveness import LiveBytes
+from bench.measure.subject import DTYPES, MEMORY_FORMATS
 from bench.measure.traffic import Traffic
 from bench.record import Counts
-from bench.trial import DType, Layout, Trial
+from bench.trial import Trial
 from se_models.resnet import se_modules
-
-TORCH_DTYPES: dict[DType, torch.dtype] = {
-    "float32": torch.float32,
-    "float16": torch.float16,
-    "bfloat16": torch.bfloat16,
-}
-MEMORY_FORMATS: dict[Layout, torch.memory_format] = {
-    "contiguous": torch.contiguous_format,
-    "channels_last": torch.channels_last,
-}
 
 
 def count(trial: Trial, model: nn.Module) -> Counts:
@@ -44,7 +35,7 @@ def count(trial: Trial, model: nn.Module) -> Counts:
         RuntimeError: if two ways of counting the same disagree.
     """
     workload = trial.workload
-    dtype = TORCH_DTYPES[workload.dtype]
+    dtype = DTYPES[workload.dtype]
     memory_format = MEMORY_FORMATS[workload.layout]
     example = torch.empty(
         (workload.batch, 3, workload.size, workload.size),
@@ -52,8 +43,8 @@ def count(trial: Trial, model: nn.Module) -> Counts:
         memory_format=memory_format,
         device="meta",
     )
-    arithmetic = count_arithmetic(model, example)
     twin = meta_twin(model, dtype=dtype, memory_format=memory_format)
+    arithmetic = count_arithmetic(twin, example)
     traffic = Traffic()
     live = LiveBytes(chain(twin.parameters(), twin.buffers(), (example,)))
     with on_meta(), Watch(traffic, live):

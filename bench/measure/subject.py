@@ -10,19 +10,19 @@ from torch import Tensor, nn
 from torchvision.models import ResNet
 
 import se_models
-from bench.trial import Trial, Variant, Workload
+from bench.trial import DType, Layout, Trial, Variant, Workload
 from se_models.config import Architecture
 from se_models.resnet import with_se
 
 SEED = 0
 CALIBRATION_SHAPE = (8, 3, 64, 64)
 
-_DTYPES = {
+DTYPES: dict[DType, torch.dtype] = {
     "float32": torch.float32,
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
 }
-_LAYOUTS = {
+MEMORY_FORMATS: dict[Layout, torch.memory_format] = {
     "contiguous": torch.contiguous_format,
     "channels_last": torch.channels_last,
 }
@@ -57,8 +57,8 @@ def build_trunk(architecture: Architecture) -> ResNet:
 
 def place(model: ResNet, workload: Workload) -> ResNet:
     """The model itself, moved into the workload's dtype and layout and to its device."""
-    model.to(device=workload.device, dtype=_DTYPES[workload.dtype])
-    return model.to(memory_format=_LAYOUTS[workload.layout])
+    model.to(device=workload.device, dtype=DTYPES[workload.dtype])
+    return model.to(memory_format=MEMORY_FORMATS[workload.layout])
 
 
 class Trunks:
@@ -96,8 +96,8 @@ def build_example(workload: Workload) -> Tensor:
     example = torch.randn(workload.batch, 3, workload.size, workload.size)
     return example.to(
         device=workload.device,
-        dtype=_DTYPES[workload.dtype],
-        memory_format=_LAYOUTS[workload.layout],
+        dtype=DTYPES[workload.dtype],
+        memory_format=MEMORY_FORMATS[workload.layout],
     )
 
 

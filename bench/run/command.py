@@ -24,6 +24,7 @@ from bench.run.stocktaking import count_and_weigh
 from bench.run.sweep import WORKER, Plan, Sweep
 from bench.summary import minutes, print_summary, report
 from bench.table import trials_frame, write_table
+from bench.trial import Trial
 
 INTERRUPTED = 130
 
@@ -48,10 +49,11 @@ def run(request: Request, console: Console) -> int:
     After Ctrl-C, or SIGTERM, what was measured is shown all the same.
     """
     started = time.monotonic()
+    trials = tuple(request.grid.trials())  # what cannot be is refused before a file is touched
     file = open_run(request.out, describe_machine(), describe_source(), fresh=request.fresh)
     console.print(file.note, highlight=False)
-    plan = _plan(request, file.ledger)
     with file.journal, display_for(console) as display:
+        plan = _plan(request, trials, file.ledger)
         completed = _complete(Sweep(plan, file.journal, file.ledger, display))
     frame = trials_frame(file.ledger)
     print_summary(frame, console)
@@ -66,8 +68,7 @@ def run(request: Request, console: Console) -> int:
     return 0 if frame["status"].eq("ok").any() else 1
 
 
-def _plan(request: Request, ledger: Ledger) -> Plan:
-    trials = tuple(request.grid.trials())
+def _plan(request: Request, trials: tuple[Trial, ...], ledger: Ledger) -> Plan:
     blocks = tuple(plan_blocks(trials, list(ledger.blocks().values())))
     budget_s = request.budget_s or SECONDS_PER_BLOCK * len(blocks)
     return Plan(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.table import Table
 
 from bench.environment import usable_cpus
 from bench.grid import Grid, plan_blocks
@@ -23,13 +22,13 @@ def print_plan(
     """Every block with its variants, then the estimate."""
     trials = grid.trials()
     blocks = plan_blocks(trials)
-    table = Table(box=None, header_style="bold")
-    for name in ("block", "setting", "variants, with trunk and control"):
-        table.add_column(name, justify="right" if name == "block" else "left", overflow="fold")
+    setting = None
     for number, block in enumerate(blocks, start=1):
-        labels = ", ".join(trial.variant.se.label for trial in block.variants)
-        table.add_row(str(number), block.setting.key, labels or "none")
-    console.print(table)
+        if block.setting != setting:
+            setting = block.setting
+            console.print(f"[bold]{setting.key}[/bold]", highlight=False, soft_wrap=True)
+        arms = ", ".join(["trunk", "control", *(t.variant.se.label for t in block.variants)])
+        console.print(f"{number:>5}  {arms}", highlight=False, soft_wrap=True)
     counted = len(dict.fromkeys(trial.counted for trial in trials))
     estimates = {
         "counts": START_S + COUNT_S * counted / usable_cpus(),
@@ -38,9 +37,11 @@ def print_plan(
     }
     chosen = {name: estimates[name] for name in quantities}
     parts = ", ".join(f"{name} {_minutes(cost)}" for name, cost in chosen.items())
+    plural = "s" if len(blocks) > 1 else ""
     console.print(
-        f"\n{len(trials)} trials in {len(blocks)} blocks; about {_minutes(sum(chosen.values()))} "
-        f"in all ({parts}). Latency ends earlier where all intervals are narrow enough.",
+        f"\n{len(trials)} trials, {len(blocks)} block{plural}; "
+        f"about {_minutes(sum(chosen.values()))} in all ({parts}).\n"
+        "Latency ends earlier where all intervals are narrow enough.",
         highlight=False,
     )
 

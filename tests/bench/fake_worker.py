@@ -25,6 +25,7 @@ from bench.protocol import (
     MeasureMemory,
     OpenBlock,
     Ready,
+    Reply,
     RunRound,
     decode_command,
     encode,
@@ -39,7 +40,7 @@ RUNTIME = Runtime(
 )  # fmt: skip
 
 
-def send(message: object) -> None:
+def send(message: Reply) -> None:
     sys.stdout.buffer.write(encode(message))
     sys.stdout.buffer.flush()
 

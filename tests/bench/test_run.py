@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -39,6 +40,11 @@ def table_in(out: Path) -> pd.DataFrame:
     return pd.read_parquet(out / "table.parquet").set_index("se")
 
 
+def cell(table: pd.DataFrame, se: str, column: str) -> float:
+    """A number of the table; NaN where it is null."""
+    return float(pd.to_numeric(table[column]).astype("Float64").fillna(math.nan).loc[se])
+
+
 def outcomes_in(out: Path) -> dict[tuple[str, str], Outcome]:
     return {
         (outcome.trial.variant.se.label, outcome.quantity): outcome
@@ -51,18 +57,17 @@ def test_overheads_counts_and_memory_come_out_exactly(run_fake: RunFake, out: Pa
     assert run_fake() == 0
     table = table_in(out)
     assert list(table.index) == ["none", "standard-r4", "pre-r4", "standard-r16", "pre-r16"]
-    assert table.loc["standard-r16", "overhead_pct"] == pytest.approx(16.0)
-    assert table.loc["pre-r4", ["overhead_low_pct", "overhead_high_pct"]].tolist() == (
-        pytest.approx([4.0, 4.0])
-    )
-    assert table.loc["none", "p50_s"] == pytest.approx(0.010)
-    assert table.loc["standard-r16", "latency_s"] == pytest.approx(0.0116)
-    assert table.loc["standard-r16", "throughput_per_s"] == pytest.approx(1 / 0.0116)
-    assert table.loc["pre-r4", "noise_pct"] == pytest.approx(0.0)
-    assert table.loc["pre-r4", "se_params"] == 4
-    assert table.loc["pre-r4", "flops"] == 2 * 10**6 + 10**4
-    assert table.loc["pre-r4", "resident_growth_bytes"] == 2**20
-    assert table.loc["pre-r4", "processes"] >= 5
+    assert cell(table, "standard-r16", "overhead_pct") == pytest.approx(16.0)
+    assert cell(table, "pre-r4", "overhead_low_pct") == pytest.approx(4.0)
+    assert cell(table, "pre-r4", "overhead_high_pct") == pytest.approx(4.0)
+    assert cell(table, "none", "p50_s") == pytest.approx(0.010)
+    assert cell(table, "standard-r16", "latency_s") == pytest.approx(0.0116)
+    assert cell(table, "standard-r16", "throughput_per_s") == pytest.approx(1 / 0.0116)
+    assert cell(table, "pre-r4", "noise_pct") == pytest.approx(0.0)
+    assert cell(table, "pre-r4", "se_params") == 4
+    assert cell(table, "pre-r4", "flops") == 2 * 10**6 + 10**4
+    assert cell(table, "pre-r4", "resident_growth_bytes") == 2**20
+    assert cell(table, "pre-r4", "processes") >= 5
     assert set(table["status"]) == {"ok"}
 
 
@@ -101,7 +106,7 @@ def test_fresh_keeps_the_earlier_records_under_another_name(run_fake: RunFake, o
     before = (out / "records.jsonl").read_bytes()
     run_fake(fresh=True)
     assert (out / "records.1.jsonl").read_bytes() == before
-    assert records_in(out)[1] != before
+    assert (out / "records.jsonl").read_bytes() != before
 
 
 def test_another_machine_or_source_starts_anew_and_says_why(
@@ -143,8 +148,8 @@ def test_a_block_whose_workers_always_die_is_given_up_and_costs_nothing_else(
     assert set(table.loc[table["reduction"] == 4, "status"]) == {"ok"}
     assert set(table.loc[table["reduction"] == 16, "status"]) == {"crashed"}
     assert table.loc["pre-r16", "reason"] == "the worker was killed by SIGKILL"
-    assert pd.isna(table.loc["standard-r16", "overhead_pct"])
-    assert table.loc["standard-r16", "params"] == 1016
+    assert math.isnan(cell(table, "standard-r16", "overhead_pct"))
+    assert cell(table, "standard-r16", "params") == 1016
 
 
 def test_a_worker_that_hangs_is_stopped(run_fake: RunFake, out: Path) -> None:
@@ -175,8 +180,8 @@ def test_an_arm_that_cannot_ride_gets_a_row_and_no_time(
     assert run_fake(f"{event}:standard-r16") == 0
     table = table_in(out)
     assert table.loc["standard-r16", "status"] == status
-    assert pd.isna(table.loc["standard-r16", "p50_s"])
-    assert table.loc["pre-r16", "overhead_pct"] == pytest.approx(16.0)
+    assert math.isnan(cell(table, "standard-r16", "p50_s"))
+    assert cell(table, "pre-r16", "overhead_pct") == pytest.approx(16.0)
 
 
 def test_nothing_measured_at_all_is_a_failure(run_fake: RunFake, out: Path) -> None:
@@ -214,7 +219,7 @@ def test_a_stopped_run_keeps_what_it_measured_and_says_how_to_go_on(
     printed, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "nothing is lost. The same command goes on from here" in printed
-    assert table_in(out).loc["pre-r16", "overhead_pct"] == pytest.approx(16.0)
+    assert cell(table_in(out), "pre-r16", "overhead_pct") == pytest.approx(16.0)
     before = records_in(out)
     run_fake()
     assert records_in(out)[: len(before)] == before

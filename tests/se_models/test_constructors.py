@@ -14,8 +14,9 @@ from se_models import PLACEMENTS, SEConfig, resnet18, resnet50
 from se_models.config import ARCHITECTURES
 from se_models.resnet import se_modules
 
+QUICK = ("resnet18", "resnet50")
 BUILT = [
-    name if name in ("resnet18", "resnet50") else pytest.param(name, marks=pytest.mark.slow)
+    pytest.param(name, None, marks=[] if name in QUICK else [pytest.mark.slow])
     for name in ARCHITECTURES
 ]
 
@@ -58,8 +59,11 @@ def test_se_goes_into_every_block(architecture: str) -> None:
     assert [block.placement for block in blocks] == ["inner"] * len(blocks)
 
 
-@pytest.mark.parametrize("architecture", BUILT)
-@pytest.mark.parametrize("se", [None, SEConfig("none")], ids=["no config", "none"])
+@pytest.mark.parametrize(
+    ("architecture", "se"),
+    [*BUILT, ("resnet18", SEConfig("none"))],
+    ids=str,
+)
 @torch.no_grad()
 def test_plain_models_are_torchvisions(
     architecture: str, se: SEConfig | None, images: Tensor

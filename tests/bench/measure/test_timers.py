@@ -1,0 +1,82 @@
+"""Clocks: the wall's, and CUDA's on stand-in events."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import torch
+
+from bench.measure.timers import CUDA_BATCH_S, CudaEventTimer, WallTimer, timer_for
+
+
+def test_the_wall_timer_times_one_forward() -> None:
+    """A forward that sleeps takes at least as long as it sleeps."""
+    calls: list[int] = []
+
+    def forward() -> torch.Tensor:
+        calls.append(1)
+        time.sleep(0.02)
+        return torch.empty(0)
+
+    assert WallTimer().time(forward) >= 0.02
+    assert len(calls) == 1
+
+
+class FakeEvent:
+    """A CUDA event on a clock that the test advances: 1 ms a forward."""
+
+    clock_ms = 0.0
+
+    def __init__(self, *, enable_timing: bool) -> None:
+        assert enable_timing
+        self.at_ms: float | None = None
+        self.is_synchronized = False
+
+    def record(self) -> None:
+        self.at_ms, self.is_synchronized = FakeEvent.clock_ms, False
+
+    def synchronize(self) -> None:
+        self.is_synchronized = True
+
+    def elapsed_time(self, end: FakeEvent) -> float:
+        assert end.is_synchronized
+        assert end.at_ms is not None
+        assert self.at_ms is not None
+        return end.at_ms - self.at_ms
+
+
+@pytest.mark.parametrize(("forward_ms", "forwards"), [(0.1, 20), (1.0, 2), (30.0, 1)])
+def test_cuda_events_stand_around_a_batch_of_forwards(
+    monkeypatch: pytest.MonkeyPatch, forward_ms: float, forwards: int
+) -> None:
+    """Short forwards are batched until the batch is long enough; the time is of one."""
+    monkeypatch.setattr(torch.cuda, "Event", FakeEvent)
+
+    def forward() -> torch.Tensor:
+        FakeEvent.clock_ms += forward_ms
+        return torch.empty(0)
+
+    timer = timer_for("cuda", forward)
+    assert isinstance(timer, CudaEventTimer)
+    assert timer.forwards == forwards
+    assert timer.forwards * forward_ms * 1e-3 >= CUDA_BATCH_S * 0.99
+    assert timer.time(forward) == pytest.approx(forward_ms * 1e-3)
+
+
+@pytest.mark.gpu
+def test_cuda_events_agree_with_the_wall_clock() -> None:
+    """On a device, events and a synchronised wall clock agree within a fifth."""
+    matrix = torch.randn(4096, 4096, device="cuda")
+
+    def forward() -> torch.Tensor:
+        return matrix @ matrix
+
+    timer = timer_for("cuda", forward)
+    torch.cuda.synchronize()
+    start = time.perf_counter()
+    for _ in range(50):
+        forward()
+    torch.cuda.synchronize()
+    wall_s = (time.perf_counter() - start) / 50
+    assert timer.time(forward) == pytest.approx(wall_s, rel=0.2)

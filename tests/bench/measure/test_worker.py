@@ -1,0 +1,170 @@
+"""A worker on real models: what it answers, and that it refuses to time what is wrong."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bench.environment import describe_source
+from bench.grid import Grid, plan_blocks
+from bench.measure import paths, subject
+from bench.measure.failure import failure
+from bench.measure.worker import Worker, serve
+from bench.protocol import (
+    CloseBlock,
+    CountTrials,
+    OpenBlock,
+    Ready,
+    RunRound,
+    decode_reply,
+    encode,
+)
+from bench.record import Block, Counts, Environment, Outcome, Round, select
+from bench.trial import Trial, Variant, Workload
+from se_models.config import SEConfig
+
+GRID = Grid(placements=("standard", "identity"), reductions=(16,), sizes=(64,))
+(BLOCK,) = plan_blocks(GRID.trials())
+OPEN = OpenBlock(BLOCK.key, "visit", 7, BLOCK.arms, BLOCK.arms)
+
+
+@pytest.fixture(scope="module")
+def worker() -> Worker:
+    return Worker()
+
+
+def test_a_visit_measures_every_arm_in_every_round(worker: Worker) -> None:
+    """Block, rounds and outcomes tell the same story; the first visit checks against float64."""
+    (block,) = worker.answer(OPEN)
+    assert isinstance(block, Block)
+    assert block.arms == BLOCK.arms
+    assert block.absent == ()
+    assert all(wrong_by is not None and 0 < wrong_by < 1e-5 for wrong_by in block.wrong_by)
+    for order in ((0, 1, 2, 3), (3, 1, 0, 2)):
+        (round_,) = worker.answer(RunRound(order))
+        assert isinstance(round_, Round)
+        assert round_.order == order
+        assert all(sample > 0 for sample in round_.samples_s)
+        assert sum(round_.samples_s) <= round_.ended_s - round_.started_s
+    outcomes = list(worker.answer(CloseBlock()))
+    assert {outcome.trial for outcome in select(outcomes, Outcome)} == set(GRID.trials())
+    assert {outcome.status for outcome in select(outcomes, Outcome)} == {"ok"}
+    with pytest.raises(RuntimeError, match="no block is open"):
+        next(worker.answer(RunRound((0, 1, 2, 3))))
+
+
+def test_a_checked_arm_is_not_checked_again(worker: Worker) -> None:
+    """A later visit does not repeat the float64 forward."""
+    (block,) = worker.answer(OpenBlock(BLOCK.key, "later", 7, BLOCK.arms, ()))
+    assert isinstance(block, Block)
+    assert block.wrong_by == (None,) * 4
+
+
+class _Wrong(paths.Eager):
+    """An executor that gets SE in the identity branch wrong by a thousandth."""
+
+    def prepare(self, model: nn.Module, example: Tensor) -> paths.Forward:
+        right = super().prepare(model, example)
+        placements = {getattr(module, "placement", None) for module in model.modules()}
+        if "identity" not in placements:
+            return right
+        return lambda: right() * 1.001
+
+
+def test_a_wrong_result_is_never_timed(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The arm gets an outcome that says how wrong it is; the others ride."""
+    monkeypatch.setattr("bench.measure.visit.executor_of", lambda path: _Wrong())
+    outcome, block = worker.answer(OPEN)
+    assert isinstance(outcome, Outcome)
+    assert isinstance(block, Block)
+    assert (outcome.status, outcome.trial.variant.se.placement) == ("wrong_result", "identity")
+    assert "is 0.001, the limit 0.0001" in str(outcome.reason)
+    assert [arm.trial.variant.se.placement for arm in block.arms] == ["none", "none", "standard"]
+    assert [arm.trial.variant.se.placement for arm in block.absent] == ["identity"]
+
+
+def test_cuda_without_a_device_is_unsupported(worker: Worker) -> None:
+    """What a machine cannot run is an outcome with the reason."""
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    (block,) = plan_blocks(Grid(placements=("none",), devices=("cuda",)).trials())
+    command = OpenBlock(block.key, "visit", 7, block.arms, block.arms)
+    outcome, opened = worker.answer(command)
+    assert isinstance(outcome, Outcome)
+    assert (outcome.status, outcome.reason) == ("unsupported", "torch sees no CUDA device")
+    assert isinstance(opened, Block)
+    assert opened.arms == ()
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (MemoryError(), "oom"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried ..."), "oom"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you ..."), "oom"),
+        (ValueError("no such thing\nat all"), "crashed"),
+    ],
+)
+def test_running_out_of_memory_is_told_from_other_failures(error: Exception, status: str) -> None:
+    """The reason is the error's type and first line."""
+    outcome = failure(GRID.trials()[0], "latency", error)
+    assert outcome.status == status
+    assert str(outcome.reason).startswith(type(error).__name__)
+    assert "\n" not in str(outcome.reason)
+
+
+def test_a_worker_serves_until_its_input_ends() -> None:
+    """It tells its environment, answers each command, and says when it is ready again."""
+    trials = (Trial(Variant("resnet18", SEConfig()), Workload(size=64)),)
+    replies = io.BytesIO()
+    serve(Worker(), io.BytesIO(encode(CountTrials(trials))), replies)
+    environment, ready, counts, ready_again = map(decode_reply, replies.getvalue().splitlines())
+    assert isinstance(environment, Environment)
+    assert environment.source.fingerprint == describe_source().fingerprint
+    assert environment.runtime.torch == torch.__version__
+    assert environment.startup_s > 0
+    assert ready == ready_again == Ready()
+    assert isinstance(counts, Counts)
+    assert counts.se_params == 89_080
+
+
+def test_a_trial_is_built_the_same_way_each_time() -> None:
+    """Two processes measure the same weights and input: they follow from names and seeds."""
+    variant = Variant("resnet18", SEConfig())
+    with torch.no_grad():
+        outputs = [
+            subject.build_twin(subject.build_trunk("resnet18"), variant)(
+                subject.build_example(Workload(size=64))
+            )
+            for _ in range(2)
+        ]
+    assert torch.equal(*outputs)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("layout", ["contiguous", "channels_last"])
+def test_every_dtype_and_layout_is_right_within_its_tolerance(dtype: str, layout: str) -> None:
+    """The workload's dtype and layout are what the model really runs in."""
+    workload = Workload(dtype=dtype, layout=layout, size=64)  # type: ignore[arg-type]
+    trunk = subject.Trunks().placed("resnet18", workload)
+    example = subject.build_example(workload)
+    assert trunk.conv1.weight.dtype == example.dtype == subject.DTYPES[workload.dtype]
+    memory_format = subject.MEMORY_FORMATS[workload.layout]
+    assert trunk.layer1[0].conv1.weight.is_contiguous(memory_format=memory_format)
+    assert example.is_contiguous(memory_format=memory_format)
+    trial = Trial(Variant("resnet18", SEConfig()), workload)
+    with torch.no_grad():
+        twin = subject.build_twin(trunk, trial.variant)
+        wrong_by = subject.disagreement(twin(example), twin, example)
+    assert wrong_by < subject.tolerance(trial) / 2
+
+
+def test_nan_counts_as_infinitely_wrong() -> None:
+    """An overflow does not pass for agreement."""
+    model = nn.Identity()
+    example = torch.ones(2)
+    assert subject.disagreement(torch.tensor([1.0, float("nan")]), model, example) == float("inf")
+    assert subject.disagreement(torch.tensor([1.0, 1.5]), model, example) == 0.5

@@ -1,0 +1,15 @@
+"""Tests that need a CUDA device are skipped where there is none."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.environment import has_cuda
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if has_cuda():
+        return
+    for item in items:
+        if item.get_closest_marker("gpu"):
+            item.add_marker(pytest.mark.skip(reason="there is no CUDA device"))
