@@ -94,7 +94,7 @@ def _count_by_trace(twin: nn.Module, example: Tensor) -> Arithmetic:
         analysis.total()
     counts = analysis.by_operator()
     foreign = {f"aten::{name}" for name in counts.keys() - {*MATRIX_PRODUCTS, *ELEMENTWISE}}
-    if unsupported := set(analysis.unsupported_ops()):
+    if unsupported := foreign.union(analysis.unsupported_ops()):
         raise NotImplementedError(
             f"operators must have a handle in {__name__}, got {', '.join(sorted(unsupported))}"
         )

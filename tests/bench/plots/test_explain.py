@@ -1,0 +1,80 @@
+"""What explains the overhead, and memory."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.plots import explain, memory
+from tests.bench.plots.synthetic import (
+    few,
+    texts,
+    with_overhead,
+)
+
+
+class TestExplain:
+    def test_extras_are_percent_of_the_trunk_sorted_by_overhead(self) -> None:
+        """The cheapest is first, the one without a time last but with its counts."""
+        frame = with_overhead(
+            few("post-r2", "standard-r16", "none", "pre-r16"),
+            standard_r16=(6.0, 5.5, 6.5), pre_r16=(4.0, 3.5, 4.5),
+        ).assign(
+            flops=[1030, 1010, 1000, 1005], ideal_bytes=[260, 240, 200, 220],
+            operators=[75, 80, 50, 60],
+        )  # fmt: skip
+        data = explain.data(frame)
+        assert list(data["se"]) == ["pre-r16", "standard-r16", "post-r2"]
+        assert list(data["flops_pct"]) == [0.5, 1.0, 3.0]
+        assert list(data["ideal_bytes_pct"]) == [10.0, 20.0, 30.0]
+        assert list(data["operators_pct"]) == [20.0, 60.0, 50.0]
+        assert list(data["gap"]) == ["", "", "crashed"]
+
+    def test_rank_correlation_is_spearman_s(self) -> None:
+        """Ranks count, not sizes: (1, 2, 3) against (1, 3, 2) is one half."""
+        data = pd.DataFrame({"flops_pct": [1.0, 90.0, 8.0], "overhead_pct": [0.1, 0.2, 0.3]})
+        assert explain.rank_correlation(data, "flops") == pytest.approx(0.5)
+
+    @pytest.mark.parametrize("flops", [[1.0, 2.0], [5.0, 5.0, 5.0]])
+    def test_rank_correlation_of_too_little_is_none(self, flops: list[float]) -> None:
+        """Two variants, or a count that is the same for all, explain nothing."""
+        data = pd.DataFrame({"flops_pct": flops, "overhead_pct": np.arange(len(flops)) / 10})
+        assert math.isnan(explain.rank_correlation(data, "flops"))
+
+    def test_title_admits_that_nothing_explains(self) -> None:
+        """If no count ranks the variants as the clock does, the title says that."""
+        frame = few("none", "standard-r2", "standard-r8", "standard-r32")
+        order = {"standard_r2": (1.0,) * 3, "standard_r8": (2.0,) * 3, "standard_r32": (3.0,) * 3}
+        frame = with_overhead(frame, **order)
+        assert "No count ranks the variants" in texts(explain.draw(explain.data(frame), "s"))
+
+
+class TestMemory:
+    frame = few("none", "standard-r16").assign(
+        live_peak_bytes=[2**20, 3 * 2**20],
+        resident_growth_bytes=[8 * 2**20, 7 * 2**20],
+        device_peak_bytes=[2 * 2**20, 6 * 2**20],
+    )
+
+    def test_peaks_are_mib_over_the_trunk(self) -> None:
+        """Both quantities in MiB, and their difference from the trunk's, which may be negative."""
+        data = memory.data(self.frame)
+        assert list(data["quantity"]) == [memory.LIVE, memory.RESIDENT]
+        assert list(data["trunk_mib"]) == [1.0, 8.0]
+        assert list(data["peak_mib"]) == [3.0, 7.0]
+        assert list(data["extra_mib"]) == [2.0, -1.0]
+
+    def test_device_peak_replaces_resident_growth_on_cuda(self) -> None:
+        """On a GPU it is the device's memory that runs out."""
+        data = memory.data(self.frame.assign(device="cuda"))
+        assert list(data["quantity"]) == [memory.LIVE, memory.DEVICE]
+        assert list(data["extra_mib"]) == [2.0, 4.0]
+
+    def test_quantity_that_nobody_measured_has_no_panel(self) -> None:
+        """Counts alone give the live-byte peak alone."""
+        data = memory.data(self.frame.assign(resident_growth_bytes=None))
+        assert set(data["quantity"]) == {memory.LIVE}
+        assert len(memory.draw(data, "s").axes) == 1
