@@ -78,10 +78,7 @@ class SEBlock(nn.Module):
 
     def shortcut(self, x: Tensor) -> Tensor:
         """S: the identity, or the projection that downsamples."""
-        if self.downsample is None:
-            return x
-        projected: Tensor = self.downsample(x)
-        return projected
+        return x if self.downsample is None else self.downsample(x)
 
     def forward(self, x: Tensor) -> Tensor:
         match self.placement:
@@ -90,8 +87,7 @@ class SEBlock(nn.Module):
             case "pre":
                 return self._join(self.branch(self.se(x)), self.shortcut(x))
             case "post":
-                weighed: Tensor = self.se(self._join(self.branch(x), self.shortcut(x)))
-                return weighed
+                return self.se(self._join(self.branch(x), self.shortcut(x)))
             case "identity":
                 return self._join(self.branch(x), self.shortcut(self.se(x)))
             case _:
@@ -99,8 +95,7 @@ class SEBlock(nn.Module):
 
     def _join(self, branch: Tensor, shortcut: Tensor) -> Tensor:
         branch += shortcut
-        joined: Tensor = self.relu(branch)
-        return joined
+        return self.relu(branch)
 
 
 class SEBasicBlock(SEBlock):
@@ -113,8 +108,7 @@ class SEBasicBlock(SEBlock):
         x = self.conv2(x)
         if self.placement == "prenorm":
             x = self.se(x)
-        normalised: Tensor = self.bn2(x)
-        return normalised
+        return self.bn2(x)
 
     @property
     def inner_channels(self) -> int:
@@ -139,8 +133,7 @@ class SEBottleneck(SEBlock):
         x = self.conv3(x)
         if self.placement == "prenorm":
             x = self.se(x)
-        normalised: Tensor = self.bn3(x)
-        return normalised
+        return self.bn3(x)
 
     @property
     def inner_channels(self) -> int:
