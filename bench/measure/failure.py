@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from bench.record import Outcome, Quantity
+from bench.record import Outcome, Quantity, Status
 from bench.trial import Trial
 
 # How torch's CPU allocator says that memory ran out; it raises a plain RuntimeError.
@@ -15,10 +15,14 @@ def failure(
     trial: Trial, quantity: Quantity, error: Exception, visit: str | None = None
 ) -> Outcome:
     """``oom`` if memory ran out, else ``crashed``; the reason is the error's first line."""
-    text = str(error)
-    out_of_memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
-        words in text for words in _OUT_OF_MEMORY
+    lines = str(error).splitlines()
+    reason = f"{type(error).__name__}: {lines[0] if lines else ''}"
+    status: Status = "oom" if ran_out_of_memory(error) else "crashed"
+    return Outcome(trial, quantity, status, reason, visit)
+
+
+def ran_out_of_memory(error: Exception) -> bool:
+    """Whether it says so, by its type or, where that is a plain RuntimeError, in words."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
+        words in str(error) for words in _OUT_OF_MEMORY
     )
-    first_line = text.splitlines()[0] if text else ""
-    reason = f"{type(error).__name__}: {first_line}"
-    return Outcome(trial, quantity, "oom" if out_of_memory else "crashed", reason, visit)

@@ -13,12 +13,15 @@ import json
 import os
 import signal
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import torch
 from torch import nn
+
+from bench.measure.failure import ran_out_of_memory
 
 T = TypeVar("T")
 
@@ -26,8 +29,8 @@ STATUS = Path("/proc/self/status")
 CLEAR_REFS = Path("/proc/self/clear_refs")
 RESET_PEAK = "5"
 
-# Torch's CPU allocator says so in a plain RuntimeError.
-_OUT_OF_MEMORY = "can't allocate memory"
+# Hundreds of times what the warm-up takes.
+WARM_UP_LIMIT_S = 60
 
 
 @torch.no_grad()
@@ -63,7 +66,8 @@ def resident_growth(
 
     Args:
         build_and_run: what is measured; call this in a fresh process.
-        warm_up: what is called first, and is not measured.
+        warm_up: what is called first, and is not measured. The process dies of
+            SIGALRM if it hangs, as it does in a fork of one that ran operators.
 
     Returns:
         None where there is no /proc, or where a higher peak of the past hid
@@ -71,7 +75,8 @@ def resident_growth(
     """
     if not STATUS.exists():
         return None
-    warm_up()
+    with _death_after(WARM_UP_LIMIT_S):
+        warm_up()
     # VmHWM never falls by itself: the warm-up's peak would stand for what comes after it.
     is_reset = _reset_peak()
     resident, earlier_peak = _status_bytes("VmRSS"), _status_bytes("VmHWM")
@@ -80,6 +85,17 @@ def resident_growth(
     if peak == earlier_peak and not is_reset:
         return None
     return peak - resident
+
+
+@contextmanager
+def _death_after(seconds: int) -> Iterator[None]:
+    """No exception will do: a thread that waits inside a library runs no Python."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
 
 
 def _reset_peak() -> bool:
@@ -103,8 +119,8 @@ def _status_bytes(field: str) -> int:
 def measure_in_fork(fn: Callable[[], T]) -> T:
     """What ``fn`` returns, called in a fork of this process.
 
-    This process must not have run an operator: the fork would inherit a thread
-    pool without its threads, and wait for them for ever.
+    This process must not have run an operator on several threads: the fork
+    would inherit a thread pool without its threads, and wait for them for ever.
 
     Args:
         fn: what it returns must survive JSON.
@@ -155,7 +171,7 @@ def _reply(fn: Callable[[], object]) -> bytes:
         return json.dumps(
             {
                 "error": f"{type(error).__name__}: {error}",
-                "out_of_memory": isinstance(error, MemoryError) or _OUT_OF_MEMORY in str(error),
+                "out_of_memory": ran_out_of_memory(error),
             }
         ).encode()
 
@@ -163,6 +179,8 @@ def _reply(fn: Callable[[], object]) -> bytes:
 def _result(reply: bytes, exit_code: int) -> Any:
     if exit_code == -signal.SIGKILL:
         raise MemoryError("killed by SIGKILL, as the kernel does when memory runs out")
+    if exit_code == -signal.SIGALRM:
+        raise RuntimeError("hung at its first operator: the process had run some before it forked")
     if exit_code < 0:
         raise RuntimeError(f"killed by {signal.Signals(-exit_code).name}")
     if exit_code > 0:

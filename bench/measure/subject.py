@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import zlib
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -31,11 +32,21 @@ MEMORY_FORMATS: dict[Layout, torch.memory_format] = {
 _TOLERANCES = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
 
 
+def build_shapes(variant: Variant) -> ResNet:
+    """The variant without any values, on the meta device: for what depends on shapes alone."""
+    return with_se(_trunk_shapes(variant.architecture), variant.se, share_trunk=True)
+
+
+@lru_cache(maxsize=1)
+def _trunk_shapes(architecture: Architecture) -> ResNet:
+    with torch.device("meta"):
+        trunk: ResNet = getattr(se_models, architecture)()
+    return trunk
+
+
 def build_blank(variant: Variant) -> ResNet:
     """The variant with zeros for weights, built in no time: for what depends on no value."""
-    with torch.device("meta"):
-        model: ResNet = getattr(se_models, variant.architecture)(se=variant.se)
-    model = model.to_empty(device="cpu").eval()
+    model = build_shapes(variant).to_empty(device="cpu")
     # Writing makes every page resident, as a loaded model's are.
     for tensor in (*model.parameters(), *model.buffers()):
         tensor.detach().zero_()

@@ -76,7 +76,7 @@ class Worker:
         torch.set_num_threads(1)  # several workers count at once, and threads help tracing little
         for trial in trials:
             try:
-                yield count(trial, subject.build_blank(trial.variant))
+                yield count(trial, subject.build_shapes(trial.variant))
             except Exception as error:
                 yield failure(trial, "counts", error)
 

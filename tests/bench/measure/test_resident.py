@@ -145,7 +145,8 @@ def test_children_leave_nothing_behind() -> None:
 
 RUNTIME = """
 import json, torch
-from bench.measure.resident import measure_in_fork, resident_growth, warm_runtime
+from bench.measure import resident
+from bench.measure.resident import measure_in_fork, resident_growth
 from se_models import SqueezeExcitation
 
 def ones():
@@ -155,15 +156,23 @@ def squeeze():
     with torch.no_grad():
         SqueezeExcitation(8)(torch.zeros(1, 8, 8, 8))
 
-print(json.dumps([measure_in_fork(lambda: resident_growth(run)) for run in (ones, squeeze)]))
+torch.set_num_threads(2)
+growths = [measure_in_fork(lambda: resident_growth(run)) for run in (ones, squeeze)]
+torch.ones(2**22)
+resident.WARM_UP_LIMIT_S = 2
+try:
+    measure_in_fork(lambda: resident_growth(ones))
+except RuntimeError as error:
+    print(json.dumps([*growths, str(error)]))
 """
 
 
 @pytest.mark.slow
-def test_runtime_is_in_the_baseline() -> None:
-    """In a fresh process torch's libraries count for nothing, and its tensors in full."""
+def test_fresh_process_and_a_used_one() -> None:
+    """A fresh process counts tensors and no libraries; one that ran operators says so, and ends."""
     command = [sys.executable, "-c", RUNTIME]
     done = subprocess.run(command, check=True, capture_output=True, timeout=120)
-    ones, squeeze = json.loads(done.stdout)
+    ones, squeeze, error = json.loads(done.stdout)
     assert ones == pytest.approx(ALLOCATED, abs=SLACK)
     assert squeeze == pytest.approx(0, abs=SLACK)
+    assert error.startswith("hung at its first operator")
