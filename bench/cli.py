@@ -49,6 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, FileNotFoundError) as error:
         print(f"{parser.prog} {options.name}: error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"{parser.prog} {options.name}: interrupted; records are kept", file=sys.stderr)
+        return 130
     except RuntimeError as error:
         print(f"{parser.prog} {options.name}: {error}", file=sys.stderr)
         return 1
@@ -83,7 +86,6 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     add_grid(listing)
     add_effort(listing)
-    add_out(listing)
 
     table = _add(
         commands, "table", _table, "make the tables anew",

@@ -103,6 +103,18 @@ class Ledger:
         """The visits in which the block was measured: each is one process."""
         return [log for log in self.visits.values() if log.block.block == block and log.rounds]
 
+    def failure(self, trial: Trial, quantity: Quantity) -> Outcome | None:
+        """Why the trial has no such quantity, if it was tried and has none."""
+        key: tuple[Trial, Quantity]
+        if quantity == "counts":
+            key, is_known = (trial.counted, quantity), trial.counted in self.counts
+        elif quantity == "memory":
+            key, is_known = (trial, quantity), trial in self.memory
+        else:
+            role: Role = "trunk" if trial == trial.trunk else "variant"
+            key, is_known = (trial, quantity), self.block_of(trial, role) is not None
+        return None if is_known else self.outcomes.get(key)
+
     def unchecked(self, block: PlannedBlock) -> tuple[Arm, ...]:
         """The arms whose output was not yet compared with float64, in any visit."""
         checked = {
@@ -112,6 +124,11 @@ class Ledger:
             if wrong_by is not None
         }
         return tuple(arm for arm in block.arms if arm not in checked)
+
+    def trunk_visits(self, trial: Trial) -> list[VisitLog]:
+        """All visits, of whatever block, in which the trial's trunk was measured."""
+        trunk = Arm(trial.trunk, "trunk")
+        return [log for log in self.visits.values() if log.rounds and log.block.arms[0] == trunk]
 
     def block_of(self, trial: Trial, role: Role = "variant") -> str | None:
         """The block in which the trial was measured last."""

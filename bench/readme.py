@@ -89,7 +89,8 @@ def _stale_results(frame: pd.DataFrame, folder: Path) -> list[str]:
         stale.append(f"{RESULTS / table.name} does not follow from the records")
     drawn = json.loads((folder / "plots" / "digests.json").read_text(encoding="utf-8"))
     for name, digest in plots.digests(frame).items():
-        if drawn.get(name) != digest:
+        files = [folder / "plots" / f"{name}{suffix}" for suffix in (".png", ".svg")]
+        if drawn.get(name) != digest or not all(file.exists() for file in files):
             stale.append(f"{RESULTS / 'plots' / name} does not show the records' data")
     return stale
 

@@ -149,6 +149,7 @@ Record = (
 
 _DECODER = msgspec.json.Decoder(Record)
 _ENCODER = msgspec.json.Encoder()
+_HEADER_START = b'{"kind":"header"'
 
 
 class SchemaError(ValueError):
@@ -184,7 +185,9 @@ def read(path: FilePath) -> list[Record]:
         SchemaError: if the file is of another schema version, or damaged.
         FileNotFoundError: if there is none.
     """
-    lines = path.read_bytes().split(b"\n")[:-1]  # what follows the last newline is torn
+    *lines, torn = path.read_bytes().split(b"\n")
+    if not lines and not _HEADER_START.startswith(torn[: len(_HEADER_START)]):
+        raise SchemaError(f"{path} holds no records")
     if not lines:
         return []
     _check_header(lines[0], path)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import statistics
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from bench.ledger import Ledger
+from bench.ledger import Ledger, VisitLog
+from bench.record import Round
 
 MIB = 2**20
 # What fits on 100 columns; the Markdown table has all.
 CONSOLE_COLUMNS = (
-    "rank", "variant", "overhead %", "95 % interval", "p50 ms", "p95 ms", "p99 ms", "images/s",
-    "params M", "RSS MiB",
+    "rank", "variant", "overhead %", "95 % interval", "procs", "p50 ms", "p95 ms", "p99 ms",
+    "images/s", "params M", "RSS MiB",
 )  # fmt: skip
 PLAIN_WIDTH = 120
+# The share of CPU time that a hypervisor may give to others before a run counts as disturbed.
+DISTURBED_STEAL = 0.01
 _UNKNOWN = "–"
 
 
@@ -100,21 +104,54 @@ def print_summary(frame: pd.DataFrame, console: Console) -> None:
 def report(ledger: Ledger) -> str:
     """Where a run's time went, and whether the suite kept out of its own way."""
     logs = [log for log in ledger.visits.values() if log.rounds]
-    measuring_s = sum(log.measuring_s for log in logs)
-    if not logs or not measuring_s:
+    if not logs:
         return "No latency was measured."
+    span_s = sum(_span_s(own) for own in _by_worker(logs).values())
     timed_s = sum(log.timed_s for log in logs)
     rounds = [round_ for log in logs for round_ in log.rounds]
     parent_s = sum(round_.parent_cpu_s or 0.0 for round_ in rounds)
     startup_s = sum(each.startup_s for each in ledger.environments)
-    prepare_s = sum(log.block.prepare_s for log in logs)
     return (
-        f"Measured {len(rounds)} rounds in {len(logs)} visits: "
-        f"{minutes(measuring_s)} from first to last round, {100 * timed_s / measuring_s:.0f} % "
-        f"of it inside timed forwards.\nApart from that: {minutes(prepare_s)} building and "
-        f"checking arms, {minutes(startup_s)} starting {len(ledger.environments)} workers "
-        f"(some side by side). The run itself took "
-        f"{100 * parent_s / measuring_s:.2f} % CPU during rounds."
+        f"Measured {len(rounds)} rounds in {len(logs)} visits of {len(_by_worker(logs))} workers: "
+        f"{minutes(span_s)} from their first to their last rounds, {100 * timed_s / span_s:.0f} % "
+        f"of it inside timed forwards.\n"
+        f"Start-up apart: {minutes(startup_s)} for {len(ledger.environments)} workers, some side "
+        f"by side. The run itself took {100 * parent_s / timed_s:.2f} % CPU during rounds.\n"
+        f"{_disturbance(ledger, rounds)}"
+    )
+
+
+def _by_worker(logs: Iterable[VisitLog]) -> dict[str, list[VisitLog]]:
+    workers: dict[str, list[VisitLog]] = {}
+    for log in logs:
+        workers.setdefault(log.block.worker, []).append(log)
+    return workers
+
+
+def _span_s(logs: Sequence[VisitLog]) -> float:
+    """From a worker's first round to its last, building the arms between visits included."""
+    return max(log.rounds[-1].ended_s for log in logs) - min(
+        log.rounds[0].started_s for log in logs
+    )
+
+
+def _disturbance(ledger: Ledger, rounds: Sequence[Round]) -> str:
+    """What else went on, and whether it was enough to call the run disturbed."""
+    cpus = ledger.environments[0].machine.available_cpus
+    wall_s = sum(round_.ended_s - round_.started_s for round_ in rounds)
+    stolen = sum(round_.steal_s or 0.0 for round_ in rounds) / (wall_s * cpus)
+    switches = sum(round_.involuntary_switches or 0 for round_ in rounds) / len(rounds)
+    loads = [round_.load_1m for round_ in rounds if round_.load_1m is not None]
+    load = statistics.median(loads) if loads else 0.0
+    seen = (
+        f"{100 * stolen:.1f} % of CPU time stolen, {switches:.1f} involuntary switches a round, "
+        f"load {load:.1f} on {cpus} CPUs"
+    )
+    if stolen < DISTURBED_STEAL and load < cpus + 1:
+        return f"Disturbance: {seen}."
+    return (
+        f"This run was disturbed: {seen}. Overheads stay paired, but intervals are wider and "
+        "milliseconds larger than on a quiet machine."
     )
 
 
@@ -128,8 +165,9 @@ def _line(row: pd.Series, base: pd.Series | None) -> dict[str, str]:
     return {
         "rank": row["rank"] or "",
         "variant": "plain trunk" if is_trunk else str(row["se"]),
-        "overhead %": _overhead(row) if measured and not is_trunk else _unmeasured(row, is_trunk),
-        "95 % interval": _interval(row) if measured and not is_trunk else "",
+        "overhead %": _overhead(row) if measured else _unmeasured(row, is_trunk),
+        "95 % interval": _interval(row) if measured else "",
+        "procs": _number(row["processes"], 1, 0),
         "p50 ms": _number(row["p50_s"], 1e3, 2),
         "p95 ms": _number(row["p95_s"], 1e3, 2),
         "p99 ms": _number(row["p99_s"], 1e3, 2),
@@ -150,7 +188,7 @@ def _overhead(row: pd.Series) -> str:
 def _unmeasured(row: pd.Series, is_trunk: bool) -> str:
     if is_trunk and row["status"] == "ok":
         return ""
-    return _UNKNOWN if row["status"] == "ok" else str(row["status"])
+    return str(row["status"])
 
 
 def _interval(row: pd.Series) -> str:

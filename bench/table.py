@@ -5,7 +5,8 @@ percent, with their 95 % intervals. ``noise_*`` is the same of the control arm,
 a second trunk, in the same block: what two equal models differ by there.
 ``latency_s`` is the trunk's median time multiplied by the paired ratio, which
 compares variants better than their own times do: those were taken at
-different moments. ``p50_s``, ``p95_s`` and ``p99_s`` are of the own times.
+different moments. The trunk's median is over all its visits in the setting.
+``p50_s``, ``p95_s`` and ``p99_s`` are of the own times.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from bench.trial import Trial
 Row = dict[str, Any]
 
 PERCENTILES = (50, 95, 99)
+# The status of a row whose latency was not tried, or not yet.
+NOT_MEASURED = "not measured"
 # Columns that may hold no number, and no fraction either.
 _INTEGERS = (
     "reduction", "params", "se_params", "macs", "elementwise_ops", "flops", "ideal_bytes",
@@ -120,21 +123,14 @@ def _machine(ledger: Ledger, trial: Trial) -> str:
 
 
 def _status(ledger: Ledger, trial: Trial) -> Row:
-    """``ok`` if the trial was measured; else what became of it, the latency's failure first."""
-    block = _block(ledger, trial)
+    """What is missing because it failed, latency first; else whether latency is there."""
     quantities: tuple[Quantity, ...] = ("latency", "memory", "counts")
-    failures = [
-        outcome
-        for quantity in quantities
-        if (outcome := _outcome(ledger, trial, quantity)) and outcome.status != "ok"
-    ]
-    if block is not None or not failures:
-        return {"status": "ok", "reason": None}
-    return {"status": failures[0].status, "reason": failures[0].reason}
-
-
-def _outcome(ledger: Ledger, trial: Trial, quantity: Quantity) -> Any:
-    return ledger.outcomes.get((trial.counted if quantity == "counts" else trial, quantity))
+    for quantity in quantities:
+        failure = ledger.failure(trial, quantity)
+        if failure is not None:
+            reason = f"{quantity}: {failure.reason}"
+            return {"status": failure.status, "reason": reason}
+    return {"status": "ok" if _block(ledger, trial) else NOT_MEASURED, "reason": None}
 
 
 def _counts(ledger: Ledger, trial: Trial) -> Row:
@@ -168,20 +164,25 @@ def _latency(ledger: Ledger, trial: Trial) -> Row:
     block = _block(ledger, trial)
     if block is None:
         return row
-    logs = ledger.visits_of(block)
     trunk, control = Arm(trial.trunk, "trunk"), Arm(trial.trunk, "control")
-    arm = trunk if trial == trial.trunk else Arm(trial, "variant")
+    trunk_logs = ledger.trunk_visits(trial)
+    trunk_s = float(np.median([np.median(log.samples_s(trunk)) for log in trunk_logs]))
+    if trial == trial.trunk:
+        arm, logs, latency = trunk, trunk_logs, Interval(trunk_s, trunk_s, trunk_s)
+    else:
+        arm, logs = Arm(trial, "variant"), ledger.visits_of(block)
+        overhead = ledger.overhead(block, arm)
+        assert overhead is not None  # the block was found by its rounds
+        latency = overhead.scaled(trunk_s, trunk_s)
+        row |= _ends("overhead", "pct", overhead.scaled(100.0))
+        row["overhead_pct"] = 100 * overhead.estimate
     samples = np.concatenate([log.samples_s(arm) for log in logs])
-    trunk_s = float(np.median(np.concatenate([log.samples_s(trunk) for log in logs])))
-    overhead = Interval(0.0, 0.0, 0.0) if arm == trunk else ledger.overhead(block, arm)
-    assert overhead is not None  # the block was found by its rounds
-    latency = overhead.scaled(trunk_s, trunk_s)
     row |= dict(zip(("p50_s", "p95_s", "p99_s"), np.percentile(samples, PERCENTILES), strict=True))
-    row |= _ends("overhead", "pct", overhead.scaled(100.0))
     row |= _ends("latency", "s", latency)
-    row["latency_s"], row["overhead_pct"] = latency.estimate, 100 * overhead.estimate
+    row["latency_s"] = latency.estimate
     row["throughput_per_s"] = trial.workload.batch / latency.estimate
-    row["rounds"], row["processes"], row["block"] = len(samples), len(logs), block
+    row["rounds"], row["block"] = len(samples), block
+    row["processes"] = len({log.block.worker for log in logs})
     noise = ledger.overhead(block, control)
     if noise is not None:
         row |= _ends("noise", "pct", noise.scaled(100.0))

@@ -32,8 +32,8 @@ def with_se(model: ResNet, config: SEConfig, *, share_trunk: bool = False) -> Re
         config: where SE goes; placement ``none`` gives the plain twin.
         share_trunk: let the twin use the model's own tensors in place of a
             copy. Such a twin is for inference only: it comes in eval mode,
-            and calling it with gradients enabled or in training mode is a
-            RuntimeError.
+            and calling it as a whole with gradients enabled or in training
+            mode is a RuntimeError.
 
     Raises:
         ValueError: if the model is no plain torchvision ResNet, or has no
@@ -57,6 +57,8 @@ def se_modules(model: nn.Module) -> Iterator[tuple[str, SEBlock]]:
 def _check_plain(model: object) -> None:
     if not isinstance(model, ResNet):
         raise ValueError(f"model must be a torchvision ResNet, got a {type(model).__name__}")
+    if getattr(model, "shares_trunk", False):
+        raise ValueError("model must own its tensors, got one made with share_trunk=True")
     for name, _ in se_modules(model):
         raise ValueError(f"model must be a plain ResNet, got one that has SE in {name}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from dataclasses import dataclass
 
 import psutil
@@ -10,31 +11,33 @@ import psutil
 
 @dataclass(frozen=True)
 class Disturbance:
-    """Differences over a span of time, and the load at its end; null where unknown."""
+    """What happened over a span of time, and the load at its end; null where unknown."""
 
-    involuntary_switches: int | None
+    involuntary_switches: int
     steal_s: float | None
-    load_1m: float | None
+    load_1m: float
 
 
 class DisturbanceMeter:
-    """Reads the counters when made, and again when asked."""
+    """Reads the counters when made, and again when asked.
+
+    Switches are of all threads of this process, stolen time is of all CPUs.
+    """
 
     def __init__(self) -> None:
-        self._process = psutil.Process()
-        self._switches, self._steal_s = self._read()
+        self._switches, self._steal_s = _read()
 
-    def lap(self) -> Disturbance:
-        """What happened since the last lap."""
-        switches, steal_s = self._read()
-        before_switches, before_steal_s = self._switches, self._steal_s
-        self._switches, self._steal_s = switches, steal_s
+    def stop(self) -> Disturbance:
+        """What happened since the meter was made."""
+        switches, steal_s = _read()
+        before_s = self._steal_s
         return Disturbance(
-            involuntary_switches=switches - before_switches,
-            steal_s=None if steal_s is None or before_steal_s is None else steal_s - before_steal_s,
-            load_1m=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+            involuntary_switches=switches - self._switches,
+            steal_s=None if steal_s is None or before_s is None else steal_s - before_s,
+            load_1m=os.getloadavg()[0],
         )
 
-    def _read(self) -> tuple[int, float | None]:
-        times = psutil.cpu_times()
-        return self._process.num_ctx_switches().involuntary, getattr(times, "steal", None)
+
+def _read() -> tuple[int, float | None]:
+    switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+    return switches, getattr(psutil.cpu_times(), "steal", None)

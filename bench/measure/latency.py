@@ -13,8 +13,7 @@ from bench.measure.paths import Forward
 from bench.measure.timers import Timer
 from bench.record import Round
 
-# Each arm has run once already, when it was prepared.
-WARM_UP_FORWARDS = 1
+WARM_UP_FORWARDS = 2
 
 
 class Rounds:
@@ -32,13 +31,13 @@ class Rounds:
         for _ in range(WARM_UP_FORWARDS):
             for forward in self._forwards:
                 forward()
-        self._meter = DisturbanceMeter()
 
     @torch.inference_mode()
     def run(self, order: Sequence[int]) -> Round:
         """One round; ``order`` names each arm once."""
         samples_s = [0.0] * len(self._forwards)
         gc.disable()
+        meter = DisturbanceMeter()
         try:
             started_s = time.perf_counter()
             for arm in order:
@@ -46,7 +45,7 @@ class Rounds:
             ended_s = time.perf_counter()
         finally:
             gc.enable()
-        disturbance = self._meter.lap()
+        disturbance = meter.stop()
         return Round(
             visit=self._visit,
             order=tuple(order),

@@ -89,10 +89,9 @@ class Visit:
             twin = subject.build_twin(trunk, trial.variant)
             example = subject.build_example(trial.workload)
             forward = executor.prepare(twin, example)
-            output = forward()
             if arm not in self._command.unchecked:
                 return Rider(arm, forward, wrong_by=None)
-            wrong_by = subject.disagreement(output, twin, example)
+            wrong_by = subject.disagreement(forward(), twin, example)
         except Exception as error:
             return failure(trial, "latency", error, visit)
         limit = subject.tolerance(trial)

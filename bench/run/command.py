@@ -23,7 +23,7 @@ from bench.run.schedule import SECONDS_PER_BLOCK, Target
 from bench.run.stocktaking import count_and_weigh
 from bench.run.sweep import WORKER, Plan, Sweep
 from bench.summary import minutes, print_summary, report
-from bench.table import trials_frame, write_table
+from bench.table import NOT_MEASURED, trials_frame, write_table
 from bench.trial import Trial
 
 INTERRUPTED = 130
@@ -65,7 +65,7 @@ def run(request: Request, console: Console) -> int:
         console.print("Interrupted; nothing is lost. The same command goes on from here.")
         return INTERRUPTED
     _tell_what_is_left(plan, frame, console)
-    return 0 if frame["status"].eq("ok").any() else 1
+    return 0 if frame["status"].isin(["ok", NOT_MEASURED]).any() else 1
 
 
 def _plan(request: Request, trials: tuple[Trial, ...], ledger: Ledger) -> Plan:
@@ -101,7 +101,8 @@ def _complete(sweep: Sweep) -> bool:
 
 def _tell_what_is_left(plan: Plan, frame: pd.DataFrame, console: Console) -> None:
     """Name what failed, and how many intervals are wider than asked."""
-    failed = frame[frame["status"] != "ok"]
+    frame = frame[frame["trial"].isin([trial.key for trial in plan.trials])]
+    failed = frame[~frame["status"].isin(["ok", NOT_MEASURED])]
     for row in failed.itertuples():
         console.print(f"{row.trial}: {row.status}, {row.reason}", highlight=False)
     half_width = (frame["overhead_high_pct"] - frame["overhead_low_pct"]) / 2

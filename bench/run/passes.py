@@ -18,7 +18,14 @@ from bench.grid import PlannedBlock
 from bench.order import balanced_orders
 from bench.protocol import CloseBlock, OpenBlock, RunRound
 from bench.record import Block, Outcome, Round, Visited
-from bench.run.schedule import LEAST_ROUNDS, is_precise, quick_overheads, spent_s, visit_s
+from bench.run.schedule import (
+    LEAST_ROUNDS,
+    PROCESSES,
+    is_precise,
+    quick_overheads,
+    spent_s,
+    visit_s,
+)
 from bench.run.sweep import Sweep
 from bench.run.worker_process import WorkerDied, WorkerProcess
 
@@ -50,8 +57,9 @@ class _Passes:
         self._startup_s = 0.0
         left_s = sweep.plan.target.budget_s - spent_s(sweep.ledger, self._blocks)
         self._deadline = time.monotonic() + left_s
-        sweep.display.begin("measuring latency", len(self._blocks), deadline=self._deadline)
-        sweep.display.done(len(self._finished))
+        visits = PROCESSES * len(self._blocks)
+        sweep.display.begin("measuring, visits", visits, deadline=self._deadline)
+        sweep.display.done(self._visits_done())
 
     def unfinished(self) -> list[PlannedBlock]:
         """The blocks that still want visits, within the budget."""
@@ -90,7 +98,7 @@ class _Passes:
         try:
             riding = await self._open(worker, command)
             if riding < 2:
-                self._finished.add(block.key)  # no arm can be measured here
+                self._give_up(block, visit)
                 return
             await self._run_rounds(worker, block, balanced_orders(riding, command.seed), until)
             async for record in worker.ask(CloseBlock()):
@@ -99,7 +107,16 @@ class _Passes:
             sweep.record(Visited(visit, time.monotonic() - started))
         if self._look(block):
             self._finished.add(block.key)
-        sweep.display.done(len(self._finished))
+        sweep.display.done(self._visits_done())
+
+    def _visits_done(self) -> int:
+        """Of the visits that every block should have; a finished block wants no more."""
+        return sum(
+            PROCESSES
+            if block.key in self._finished
+            else min(PROCESSES, len(self._sweep.ledger.visits_of(block.key)))
+            for block in self._blocks
+        )
 
     async def _open(self, worker: WorkerProcess, command: OpenBlock) -> int:
         """How many arms ride."""
@@ -140,8 +157,19 @@ class _Passes:
         """Whether the block is precise; what was seen goes on the display."""
         sweep = self._sweep
         overheads = quick_overheads(sweep.ledger, block)
-        sweep.display.overheads(block, overheads)
+        place = self._blocks.index(block) + 1
+        title = f"{block.setting.architecture}, block {place} of {len(self._blocks)}"
+        sweep.display.overheads(title, overheads)
         return is_precise(sweep.ledger, block, overheads, sweep.plan.target)
+
+    def _give_up(self, block: PlannedBlock, visit: str) -> None:
+        """No pair can be measured: what became of the trunk is also said of its variants."""
+        self._finished.add(block.key)
+        trunk = self._sweep.ledger.outcomes.get((block.arms[0].trial, "latency"))
+        for trial in block.variants:
+            if trunk is not None and trunk.visit == visit:
+                reason = f"its trunk: {trunk.reason}"
+                self._sweep.record(Outcome(trial, "latency", trunk.status, reason, visit))
 
     def _mourn(self, block: PlannedBlock, death: WorkerDied) -> None:
         """Every arm of the block gets an outcome; after two deaths the block is given up."""

@@ -15,7 +15,6 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
-from bench.grid import PlannedBlock
 from bench.record import Arm
 from bench.stats import Interval
 
@@ -35,8 +34,8 @@ class Display(Protocol):
     def advance(self) -> None:
         """One more is done."""
 
-    def overheads(self, block: PlannedBlock, overheads: dict[Arm, Interval]) -> None:
-        """What is known of a block so far."""
+    def overheads(self, title: str, overheads: dict[Arm, Interval]) -> None:
+        """What is known so far of the block that is measured."""
 
     def note(self, text: str) -> None:
         """Something that a person should know."""
@@ -86,10 +85,10 @@ class LiveDisplay:
             self._bars.advance(self._task)
         self.tick()
 
-    def overheads(self, block: PlannedBlock, overheads: dict[Arm, Interval]) -> None:
+    def overheads(self, title: str, overheads: dict[Arm, Interval]) -> None:
         if not overheads:
             return
-        table = Table(title=block.setting.key, title_justify="left", box=None)
+        table = Table(title=title, title_justify="left", box=None)
         table.add_column("variant")
         table.add_column("overhead", justify="right")
         table.add_column("95 % interval", justify="right")
@@ -142,12 +141,12 @@ class PlainDisplay:
         if self._done == self._total:
             self._say()
 
-    def overheads(self, block: PlannedBlock, overheads: dict[Arm, Interval]) -> None:
+    def overheads(self, title: str, overheads: dict[Arm, Interval]) -> None:
         shown = ", ".join(
             f"{_name(arm)} {_percent(interval.estimate)} ±{100 * interval.half_width:.1f}"
             for arm, interval in overheads.items()
         )
-        self._latest = f"{block.setting.architecture}: {shown}" if shown else ""
+        self._latest = f"{title}: {shown}" if shown else ""
 
     def note(self, text: str) -> None:
         print(text, file=self._stream, flush=True)

@@ -35,6 +35,8 @@ def open_run(folder: Path, machine: Machine, source: Source, *, fresh: bool) -> 
     """
     path = folder / RECORDS
     is_new = not path.exists()
+    if not (is_new or fresh):
+        read(path)  # what is no record file of ours must not be touched
     journal = Journal(path, header=_header())  # from here on the file is ours alone
     try:
         ledger = Ledger([] if fresh else read(path))

@@ -98,6 +98,9 @@ async def _work_off(sweep: Sweep, jobs: list[Job]) -> None:
                         if isinstance(record, Counts | Memory | Outcome):
                             left.remove(record.trial)
                             sweep.display.advance()
+                        if isinstance(record, Outcome):
+                            told = f"{record.trial.key}: {record.status}, {record.reason}"
+                            sweep.display.note(told)
                 except WorkerDied as death:
                     _blame(sweep, job, left, death, jobs)
                     break

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from bench.grid import PlannedBlock
 from bench.ledger import Ledger
-from bench.record import Journal, Quantity, Record
+from bench.record import Environment, Journal, Quantity, Record
 from bench.run.progress import Display
 from bench.run.schedule import Target
 from bench.run.worker_process import WorkerDied, WorkerProcess
@@ -41,7 +41,7 @@ class Plan:
 
 
 class WorkerError(RuntimeError):
-    """No worker can be started at all, so no trial is to blame."""
+    """No worker can be had that measures what this run measures, so no trial is to blame."""
 
 
 class Sweep:
@@ -63,10 +63,18 @@ class Sweep:
         async with WorkerProcess(self.plan.worker, timeout_s=self.plan.timeout_s) as worker:
             try:
                 async for record in worker.greet():
+                    self._check_source(record)
                     self.record(record)
             except WorkerDied as death:
                 raise WorkerError(f"a worker could not start: {death}") from death
             yield worker
+
+    def _check_source(self, record: Record) -> None:
+        """Code that was edited in mid-run must not be measured as if it were the old."""
+        if not isinstance(record, Environment) or not self.ledger.environments:
+            return
+        if record.source.fingerprint != self.ledger.environments[0].source.fingerprint:
+            raise WorkerError("the suite's source changed while it ran: start the run again")
 
     def is_open(self, trial: Trial, quantity: Quantity) -> bool:
         """Whether nothing final is known of why ``trial`` has no such quantity."""

@@ -89,7 +89,9 @@ class WorkerProcess:
         assert stdout is not None
         while True:
             try:
-                line = await asyncio.wait_for(stdout.readline(), self._timeout_s)
+                # Not wait_for: it can swallow a cancellation that comes together with a line.
+                async with asyncio.timeout(self._timeout_s):
+                    line = await stdout.readline()
             except TimeoutError:
                 raise WorkerDied(
                     "timeout", f"the worker said nothing for {self._timeout_s:g} s"
