@@ -104,7 +104,7 @@ def _headline(frame: pd.DataFrame) -> str:
     trunk = frame[frame["placement"] == "none"].iloc[0]
     arithmetic = 100 * (paper["flops"] / trunk["flops"] - 1)
     return (
-        f"SE as published (`standard`, r = 16) adds {arithmetic:.1f} % arithmetic to a "
+        f"SE as published (`standard`, r = 16) adds {arithmetic:.2f} % arithmetic to a "
         f"{paper['architecture']} and {_overhead(paper)} time. Over all placements and ratios "
         f"the price runs from {_overhead(cheapest)} (`{cheapest['se']}`) to "
         f"{_overhead(dearest)} (`{dearest['se']}`).\n"
