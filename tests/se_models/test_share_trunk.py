@@ -47,7 +47,9 @@ def test_comes_in_eval_mode(trunk: models.ResNet) -> None:
     assert all(module.training for module in model.modules())
 
 
-@pytest.mark.parametrize("context", [torch.no_grad(), torch.inference_mode()], ids=str)
+@pytest.mark.parametrize(
+    "context", [torch.no_grad(), torch.inference_mode()], ids=["no_grad", "inference_mode"]
+)
 def test_runs_without_gradients(
     context: AbstractContextManager[None], trunk: models.ResNet, images: Tensor
 ) -> None:
