@@ -148,7 +148,7 @@ def test_the_real_command_measures_real_models(tmp_path: Path) -> None:
     assert table.loc["standard-r16", "se_params"] == 89_080
     assert table.loc["none", "params"] == 11_689_512
     assert set(table["status"]) == {"ok"}
-    assert table["overhead_pct"].notna().all()
+    assert table.drop("none")["overhead_pct"].notna().all()
     assert (out / "plots" / "overhead.png").stat().st_size > 10_000
     for name in ("table", "plot"):
         assert main([name, "--out", str(out)]) == 0
