@@ -16,10 +16,10 @@ def _seed() -> None:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _few_threads() -> Iterator[None]:
+def _one_thread() -> Iterator[None]:
     """On inputs this small more threads wait longer for each other than they work."""
     threads = torch.get_num_threads()
-    torch.set_num_threads(min(threads, 2))
+    torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
 
