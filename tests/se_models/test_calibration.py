@@ -15,7 +15,12 @@ from se_models.blocks import SEBlock
 from se_models.resnet import se_modules
 
 SE_PLACEMENTS = tuple(placement for placement in PLACEMENTS if placement != "none")
-DEEPEST = pytest.param("resnet152", marks=pytest.mark.slow)
+SEEN = [
+    *((placement, "resnet18") for placement in SE_PLACEMENTS),
+    ("standard", "resnet50"),
+    *(pytest.param(p, "resnet50", marks=pytest.mark.slow) for p in SE_PLACEMENTS[1:]),
+    *(pytest.param(p, "resnet152", marks=pytest.mark.slow) for p in SE_PLACEMENTS),
+]
 
 
 def small_network() -> nn.Sequential:
@@ -78,8 +83,7 @@ def distance(one: Tensor, other: Tensor) -> float:
     return float((one - other).norm() / other.norm())
 
 
-@pytest.mark.parametrize("architecture", ["resnet18", "resnet50", DEEPEST])
-@pytest.mark.parametrize("placement", SE_PLACEMENTS)
+@pytest.mark.parametrize(("placement", "architecture"), SEEN)
 @torch.no_grad()
 def test_se_is_seen(placement: Any, architecture: str, images: Tensor) -> None:
     """In a calibrated network no gate is near 0 or 1, and without SE the output is another."""

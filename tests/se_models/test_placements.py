@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -144,17 +145,29 @@ def test_resnet50_formula(placement: Any, deep_trunk: models.ResNet, images: Ten
     torch.testing.assert_close(model(images), expected)
 
 
-@pytest.mark.parametrize("placement", SE_PLACEMENTS)
-@pytest.mark.parametrize(
-    "blocks", [1, pytest.param(2, marks=pytest.mark.slow)], ids=["resnet10", "resnet18"]
-)
-@torch.no_grad()
-def test_compiles_without_graph_break(placement: Any, blocks: int, images: Tensor) -> None:
-    """torch.compile takes a whole network with SE as one graph with the same output."""
+def assert_one_graph(model: nn.Module, images: Tensor) -> None:
     torch.compiler.reset()
-    model = with_se(models.ResNet(BasicBlock, [blocks] * 4).eval(), SEConfig(placement))
     compiled: Any = torch.compile(model, fullgraph=True, backend="eager")
     torch.testing.assert_close(compiled(images), model(images))
+
+
+@torch.no_grad()
+def test_compiles_without_graph_break(trunk: models.ResNet, images: Tensor) -> None:
+    """torch.compile takes a ResNet-18 with every placement in some block as one graph."""
+    model = copy.deepcopy(trunk)
+    places = [(stage, index) for stage in range(1, 5) for index in range(2)]
+    for (stage, index), placement in zip(places, cycle(SE_PLACEMENTS), strict=False):
+        blocks = model.get_submodule(f"layer{stage}")
+        blocks[index] = with_se_block(blocks[index], SEConfig(placement))
+    assert_one_graph(model, images)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("placement", SE_PLACEMENTS)
+@torch.no_grad()
+def test_resnet18_compiles(placement: Any, trunk: models.ResNet, images: Tensor) -> None:
+    """torch.compile takes a whole SE-ResNet-18 of each placement as one graph."""
+    assert_one_graph(with_se(trunk, SEConfig(placement)), images)
 
 
 BASIC_IN = ([64, 64], [64, 128], [128, 256], [256, 512])
