@@ -56,7 +56,8 @@ class VisitLog:
     @property
     def timed_s(self) -> float:
         """The part of it that was spent inside timed forwards."""
-        return sum(sum(round_.samples_s) for round_ in self.rounds)
+        samples_s = sum(sum(round_.samples_s) for round_ in self.rounds)
+        return samples_s * self.block.forwards_per_sample
 
 
 class Ledger:
@@ -114,16 +115,6 @@ class Ledger:
             role: Role = "trunk" if trial == trial.trunk else "variant"
             key, is_known = (trial, quantity), self.block_of(trial, role) is not None
         return None if is_known else self.outcomes.get(key)
-
-    def unchecked(self, block: PlannedBlock) -> tuple[Arm, ...]:
-        """The arms whose output was not yet compared with float64, in any visit."""
-        checked = {
-            arm
-            for log in self.visits.values()
-            for arm, wrong_by in zip(log.block.arms, log.block.wrong_by, strict=True)
-            if wrong_by is not None
-        }
-        return tuple(arm for arm in block.arms if arm not in checked)
 
     def trunk_visits(self, trial: Trial) -> list[VisitLog]:
         """All visits, of whatever block, in which the trial's trunk was measured."""

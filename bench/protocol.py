@@ -29,18 +29,25 @@ class MeasureMemory(_Command, frozen=True, tag="memory"):
     trial: Trial
 
 
+class MakeReferences(_Command, frozen=True, tag="reference"):
+    """Compute each trial in float64; answered by Reference, or an Outcome."""
+
+    trials: tuple[Trial, ...]
+
+
 class OpenBlock(_Command, frozen=True, tag="open"):
     """Build the arms; answered by an Outcome for each that fails, then by Block.
 
-    Those of ``unchecked`` are checked against float64 first. The Block names
-    the arms that ride; without a trunk it names none.
+    ``references`` has for each arm what its output ought to be; an arm without
+    one stays away. The Block names the arms that ride; without a trunk it
+    names none.
     """
 
     block: str
     visit: str
     seed: int
     arms: tuple[Arm, ...]
-    unchecked: tuple[Arm, ...]
+    references: tuple[bytes | None, ...]
 
 
 class RunRound(_Command, frozen=True, tag="round"):
@@ -53,14 +60,22 @@ class CloseBlock(_Command, frozen=True, tag="close"):
     """Answered by an Outcome ``ok`` for each arm that rode."""
 
 
-Command = CountTrials | MeasureMemory | OpenBlock | RunRound | CloseBlock
+Command = CountTrials | MeasureMemory | MakeReferences | OpenBlock | RunRound | CloseBlock
+
+
+class Reference(msgspec.Struct, frozen=True, tag_field="kind", tag="reference"):
+    """A trial's output in float64, its elements' bytes in a row; it is kept in no file."""
+
+    trial: Trial
+    output: bytes
 
 
 class Ready(msgspec.Struct, frozen=True, tag_field="kind", tag="ready"):
     """The command is done."""
 
 
-Reply = Record | Ready
+Answer = Record | Reference
+Reply = Answer | Ready
 
 _COMMANDS = msgspec.json.Decoder(Command)
 _REPLIES = msgspec.json.Decoder(Reply)

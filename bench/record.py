@@ -94,8 +94,8 @@ class Block(_Line, frozen=True, tag="block"):
 
     ``arms`` ride; ``absent`` belong to the block but could not be prepared.
     ``wrong_by`` says of each that rides by how much its output differed from
-    float64, or null where an earlier visit had checked it. ``seed`` is that of
-    the orders of the rounds.
+    float64 there and then. ``seed`` is that of the orders of the rounds;
+    ``forwards_per_sample`` how many a sample is the mean of.
     """
 
     block: str
@@ -104,7 +104,8 @@ class Block(_Line, frozen=True, tag="block"):
     seed: int
     arms: tuple[Arm, ...]
     absent: tuple[Arm, ...]
-    wrong_by: tuple[float | None, ...]
+    wrong_by: tuple[float, ...]
+    forwards_per_sample: int
     prepare_s: float
 
 
@@ -173,7 +174,7 @@ def decode(line: bytes | str) -> Record:
         raise SchemaError(f"not a record: {error}") from error
 
 
-def select(records: Iterable[Record], kind: type[T]) -> Iterator[T]:
+def select(records: Iterable[object], kind: type[T]) -> Iterator[T]:
     """The records of one kind, in their order."""
     return (record for record in records if isinstance(record, kind))
 

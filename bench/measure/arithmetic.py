@@ -42,6 +42,10 @@ ELEMENTWISE = (
 )
 
 
+class UncountedError(ValueError):
+    """A model calls operators that have no handle here."""
+
+
 @dataclass(frozen=True)
 class Arithmetic:
     """The arithmetic of one forward.
@@ -65,7 +69,7 @@ def count_arithmetic(model: nn.Module, example: Tensor) -> Arithmetic:
 
     Raises:
         ValueError: if the model is in training mode.
-        NotImplementedError: naming the operators that nothing here counts.
+        UncountedError: naming the operators that nothing here counts.
         RuntimeError: if ``torch.utils.flop_counter`` disagrees.
     """
     if model.training:
@@ -95,7 +99,7 @@ def _count_by_trace(twin: nn.Module, example: Tensor) -> Arithmetic:
     counts = analysis.by_operator()
     foreign = {f"aten::{name}" for name in counts.keys() - {*MATRIX_PRODUCTS, *ELEMENTWISE}}
     if unsupported := foreign.union(analysis.unsupported_ops()):
-        raise NotImplementedError(
+        raise UncountedError(
             f"operators must have a handle in {__name__}, got {', '.join(sorted(unsupported))}"
         )
     return Arithmetic(

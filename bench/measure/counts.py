@@ -31,7 +31,7 @@ def count(trial: Trial, model: nn.Module) -> Counts:
 
     Raises:
         ValueError: if the model is in training mode.
-        NotImplementedError: naming the operators that nothing here counts.
+        UncountedError: naming the operators that nothing here counts.
         RuntimeError: if two ways of counting the same disagree.
     """
     workload = trial.workload

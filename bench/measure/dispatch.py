@@ -58,7 +58,7 @@ def meta_twin(
     dtype: torch.dtype = torch.float32,
     memory_format: torch.memory_format = torch.contiguous_format,
 ) -> nn.Module:
-    """A copy of ``model`` whose parameters and buffers are meta tensors.
+    """A copy of ``model`` whose parameters and buffers are meta tensors; itself if they are.
 
     Floating-point tensors take ``dtype`` and those of four dimensions
     ``memory_format``, as ``model.to(dtype=..., memory_format=...)`` has it.
@@ -72,9 +72,11 @@ def meta_twin(
             device="meta",
         )
 
+    twins = [(tensor, on_meta(tensor)) for tensor in chain(model.parameters(), model.buffers())]
+    if all(_signature(tensor) == _signature(twin) for tensor, twin in twins):
+        return model
     # What deepcopy finds in its memo it takes in place of a copy: no weight is read.
-    tensors = chain(model.parameters(), model.buffers())
-    return copy.deepcopy(model, {id(tensor): on_meta(tensor) for tensor in tensors})
+    return copy.deepcopy(model, {id(tensor): twin for tensor, twin in twins})
 
 
 @contextmanager

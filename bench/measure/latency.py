@@ -13,26 +13,18 @@ from bench.measure.paths import Forward
 from bench.measure.timers import Timer
 from bench.record import Round
 
-# The arms of a block share their trunk's shapes, so what the first of them makes the
-# library prepare is there for all.
-WARM_UP_FORWARDS = 1
-
 
 class Rounds:
-    """Measures the arms of one visit.
+    """Measures the arms of one visit; each has run once, when it was checked.
 
     Between the first and the last sample of a round nothing happens but the
     forwards: no display, no write, no garbage collection.
     """
 
-    @torch.inference_mode()
     def __init__(self, visit: str, forwards: Sequence[Forward], timer: Timer) -> None:
         self._visit = visit
         self._forwards = tuple(forwards)
         self._timer = timer
-        for _ in range(WARM_UP_FORWARDS):
-            for forward in self._forwards:
-                forward()
 
     @torch.inference_mode()
     def run(self, order: Sequence[int]) -> Round:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from bench.measure.paths import executor_of
-from bench.measure.resident import measure_in_fork, resident_growth
+from bench.measure.resident import measure_in_fork, resident_growth, warm_runtime
 from bench.measure.subject import build_blank, build_example, place
 from bench.record import Memory
 from bench.trial import Trial
@@ -20,6 +20,8 @@ def measure_memory(trial: Trial) -> Memory:
     operator yet: a thread pool does not survive a fork.
     """
     if trial.workload.device == "cuda":
+        warm_runtime("cuda")
+        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         _build_and_run(trial)

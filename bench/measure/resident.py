@@ -22,6 +22,7 @@ import torch
 from torch import nn
 
 from bench.measure.failure import ran_out_of_memory
+from bench.trial import Device
 
 T = TypeVar("T")
 
@@ -34,12 +35,12 @@ WARM_UP_LIMIT_S = 60
 
 
 @torch.no_grad()
-def warm_runtime() -> None:
+def warm_runtime(device: Device = "cpu") -> None:
     """One forward of a tiny network: what the first operators of a process cost is spent.
 
     The pages of torch's libraries that they run from, its thread pool with its
-    stacks, and the tables of its kernels are the runtime's, not the model's.
-    Just large enough that the thread pool starts.
+    stacks, the tables of its kernels, and on a GPU cuBLAS's workspace, are the
+    runtime's, not the model's. Just large enough that the thread pool starts.
     """
     network = nn.Sequential(
         nn.Conv2d(3, 16, 3),
@@ -51,7 +52,7 @@ def warm_runtime() -> None:
         nn.Linear(16, 16),
         nn.Sigmoid(),
     ).eval()
-    network(torch.zeros(1, 3, 128, 128))
+    network.to(device)(torch.zeros(1, 3, 128, 128, device=device))
 
 
 def resident_growth(

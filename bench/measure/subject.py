@@ -7,7 +7,7 @@ import zlib
 from functools import lru_cache
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.models import ResNet
 
 import se_models
@@ -27,9 +27,6 @@ MEMORY_FORMATS: dict[Layout, torch.memory_format] = {
     "contiguous": torch.contiguous_format,
     "channels_last": torch.channels_last,
 }
-# The largest max|a - b| / max|b| against float64 that rounding in the dtype explains,
-# over all ten architectures; a wrong model is off by far more.
-_TOLERANCES = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
 
 
 def build_shapes(variant: Variant) -> ResNet:
@@ -57,12 +54,18 @@ def build_trunk(architecture: Architecture) -> ResNet:
     """The plain network, its BatchNorm statistics set from one seeded batch; float32, CPU, eval.
 
     Without those statistics deep trunks overflow and gates saturate, and a
-    wrong output would look like a right one.
+    wrong output would look like a right one. They are computed on one thread,
+    so that all processes have the very same trunk.
     """
-    torch.manual_seed(SEED)
-    trunk: ResNet = getattr(se_models, architecture)()
-    torch.manual_seed(SEED)
-    se_models.calibrate_batch_norm(trunk, torch.randn(CALIBRATION_SHAPE))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        torch.manual_seed(SEED)
+        trunk: ResNet = getattr(se_models, architecture)()
+        torch.manual_seed(SEED)
+        se_models.calibrate_batch_norm(trunk, torch.randn(CALIBRATION_SHAPE))
+    finally:
+        torch.set_num_threads(threads)
     return trunk.eval()
 
 
@@ -101,6 +104,12 @@ def build_twin(trunk: ResNet, variant: Variant) -> ResNet:
     return with_se(trunk, variant.se, share_trunk=True)
 
 
+def build(trial: Trial, trunks: Trunks) -> tuple[ResNet, Tensor]:
+    """A trial's network, on the trunk's own tensors, and its input."""
+    trunk = trunks.placed(trial.variant.architecture, trial.workload)
+    return build_twin(trunk, trial.variant), build_example(trial.workload)
+
+
 def build_example(workload: Workload) -> Tensor:
     """The input ``(batch, 3, size, size)``."""
     torch.manual_seed(SEED)
@@ -110,20 +119,3 @@ def build_example(workload: Workload) -> Tensor:
         dtype=DTYPES[workload.dtype],
         memory_format=MEMORY_FORMATS[workload.layout],
     )
-
-
-def disagreement(output: Tensor, model: nn.Module, example: Tensor) -> float:
-    """max|a - b| / max|b| of an output against the same model in float64 on the CPU.
-
-    NaN and infinity in the output count as infinitely wrong.
-    """
-    exact = copy.deepcopy(model).to(device="cpu", dtype=torch.float64)
-    expected = exact(example.to(device="cpu", dtype=torch.float64))
-    difference = (output.to(device="cpu", dtype=torch.float64) - expected).abs().max()
-    relative = float(difference / expected.abs().max())
-    return relative if relative == relative else float("inf")
-
-
-def tolerance(trial: Trial) -> float:
-    """The disagreement with float64 up to which an output of this trial counts as right."""
-    return _TOLERANCES[trial.workload.dtype]

@@ -16,13 +16,17 @@ CUDA_BATCH_S = 2e-3
 
 
 class Timer(Protocol):
-    """Seconds of one forward."""
+    """Seconds of one forward: the mean of ``forwards``."""
+
+    forwards: int
 
     def time(self, forward: Forward) -> float: ...
 
 
 class WallTimer:
     """The monotonic clock around one forward, for devices that return when they are done."""
+
+    forwards = 1
 
     def time(self, forward: Forward) -> float:
         start = time.perf_counter()
@@ -51,7 +55,7 @@ class CudaEventTimer:
 
 
 def timer_for(device: Device, forward: Forward) -> Timer:
-    """The clock for a device; ``forward`` shows how many make a batch."""
+    """The clock for a device; ``forward``, which has run before, shows how many make a batch."""
     if device == "cpu":
         return WallTimer()
     once = CudaEventTimer(1).time(forward)

@@ -13,18 +13,19 @@ from bench.measure import subject
 from bench.measure.failure import failure
 from bench.measure.latency import Rounds
 from bench.measure.paths import Forward, executor_of
-from bench.measure.timers import timer_for
+from bench.measure.reference import TOLERANCES, disagreement
+from bench.measure.timers import Timer, WallTimer, timer_for
 from bench.protocol import OpenBlock
 from bench.record import Arm, Block, Outcome, Round
 
 
 @dataclass(frozen=True)
 class Rider:
-    """An arm that is ready to run."""
+    """An arm that is ready to run, and has run once."""
 
     arm: Arm
     forward: Forward
-    wrong_by: float | None
+    wrong_by: float
 
 
 class Visit:
@@ -42,17 +43,20 @@ class Visit:
         command = self._command
         workload = command.arms[0].trial.workload
         torch.set_num_threads(workload.threads)
-        for arm in command.arms:
-            prepared = self._prepare(arm)
-            if isinstance(prepared, Outcome):
-                yield prepared
-                if arm.role == "trunk":
-                    break  # the others would have nothing to be paired with
-            else:
+        for arm, reference in zip(command.arms, command.references, strict=True):
+            prepared = None if reference is None else self._prepare(arm, reference)
+            if isinstance(prepared, Rider):
                 self._riders.append(prepared)
+                continue
+            if prepared is not None:
+                yield prepared
+            if arm.role == "trunk":
+                break  # the others would have nothing to be paired with
+        timer: Timer = WallTimer()
         if self._riders:
             forwards = [rider.forward for rider in self._riders]
-            self._rounds = Rounds(command.visit, forwards, timer_for(workload.device, forwards[0]))
+            timer = timer_for(workload.device, forwards[0])
+            self._rounds = Rounds(command.visit, forwards, timer)
         gc.collect()
         riding = tuple(rider.arm for rider in self._riders)
         yield Block(
@@ -63,6 +67,7 @@ class Visit:
             arms=riding,
             absent=tuple(arm for arm in command.arms if arm not in riding),
             wrong_by=tuple(rider.wrong_by for rider in self._riders),
+            forwards_per_sample=timer.forwards,
             prepare_s=time.perf_counter() - started,
         )
 
@@ -76,25 +81,21 @@ class Visit:
             if rider.arm.role != "control":
                 yield Outcome(rider.arm.trial, "latency", "ok", visit=self._command.visit)
 
-    @torch.no_grad()
-    def _prepare(self, arm: Arm) -> Rider | Outcome:
-        """The arm, built and checked; or why it cannot ride."""
+    def _prepare(self, arm: Arm, reference: bytes) -> Rider | Outcome:
+        """The arm, built and checked by the forward that is timed; or why it cannot ride."""
         trial, visit = arm.trial, self._command.visit
         executor = executor_of(trial.path)
         reason = executor.unsupported(trial)
         if reason is not None:
             return Outcome(trial, "latency", "unsupported", reason, visit)
         try:
-            trunk = self._trunks.placed(trial.variant.architecture, trial.workload)
-            twin = subject.build_twin(trunk, trial.variant)
-            example = subject.build_example(trial.workload)
-            forward = executor.prepare(twin, example)
-            if arm not in self._command.unchecked:
-                return Rider(arm, forward, wrong_by=None)
-            wrong_by = subject.disagreement(forward(), twin, example)
+            with torch.no_grad():
+                forward = executor.prepare(*subject.build(trial, self._trunks))
+            with torch.inference_mode():
+                wrong_by = disagreement(forward(), reference)
         except Exception as error:
             return failure(trial, "latency", error, visit)
-        limit = subject.tolerance(trial)
+        limit = TOLERANCES[trial.workload.dtype]
         if wrong_by > limit:
             reason = f"max|a-b|/max|b| against float64 is {wrong_by:.2g}, the limit {limit:.2g}"
             return Outcome(trial, "latency", "wrong_result", reason, visit)

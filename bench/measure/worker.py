@@ -5,11 +5,13 @@ Its command is ``python -m bench.measure.worker``.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO
 
 import psutil
@@ -21,14 +23,18 @@ from bench.measure.counts import count
 from bench.measure.failure import failure
 from bench.measure.memory import measure_memory
 from bench.measure.paths import executor_of
+from bench.measure.reference import exact_output
 from bench.measure.visit import Visit
 from bench.protocol import (
+    Answer,
     CloseBlock,
     Command,
     CountTrials,
+    MakeReferences,
     MeasureMemory,
     OpenBlock,
     Ready,
+    Reference,
     RunRound,
     decode_command,
     encode,
@@ -55,13 +61,15 @@ class Worker:
             startup_s=time.time() - psutil.Process().create_time(),
         )
 
-    def answer(self, command: Command) -> Iterator[Record]:
-        """The records that a command asks for, each as soon as it is there."""
+    def answer(self, command: Command) -> Iterator[Answer]:
+        """The answers that a command asks for, each as soon as it is there."""
         match command:
             case CountTrials():
                 yield from self._count(command.trials)
             case MeasureMemory():
                 yield _memory(command.trial)
+            case MakeReferences():
+                yield from self._references(command.trials)
             case OpenBlock():
                 self._visit = None  # frees the arms of the block before
                 self._visit = Visit(command, self._trunks)
@@ -76,14 +84,34 @@ class Worker:
         torch.set_num_threads(1)  # several workers count at once, and threads help tracing little
         for trial in trials:
             try:
-                yield count(trial, subject.build_shapes(trial.variant))
+                with _garbage_kept():
+                    counts = count(trial, subject.build_shapes(trial.variant))
+                yield counts
             except Exception as error:
                 yield failure(trial, "counts", error)
+
+    def _references(self, trials: tuple[Trial, ...]) -> Iterator[Answer]:
+        torch.set_num_threads(1)  # several workers compute at once
+        for trial in trials:
+            try:
+                yield Reference(trial, exact_output(*subject.build(trial, self._trunks)))
+            except Exception as error:
+                yield failure(trial, "latency", error)
 
     def _open_visit(self) -> Visit:
         if self._visit is None:
             raise RuntimeError("no block is open")
         return self._visit
+
+
+@contextmanager
+def _garbage_kept() -> Iterator[None]:
+    """A network's trace is many small objects, which the collector would walk again and again."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _memory(trial: Trial) -> Record:
@@ -128,6 +156,7 @@ def main() -> None:
     """Serve on standard input and output; what else prints goes to standard error."""
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    gc.freeze()  # what the imports made stays, and need not be walked
     serve(Worker(), sys.stdin.buffer, replies)
 
 

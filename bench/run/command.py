@@ -20,7 +20,7 @@ from bench.run.passes import measure_latency
 from bench.run.progress import display_for
 from bench.run.run_file import open_run
 from bench.run.schedule import SECONDS_PER_BLOCK, Target
-from bench.run.stocktaking import count_and_weigh
+from bench.run.stocktaking import take_stock
 from bench.run.sweep import WORKER, Plan, Sweep
 from bench.summary import minutes, print_summary, report
 from bench.table import NOT_MEASURED, trials_frame, write_table
@@ -88,7 +88,7 @@ def _complete(sweep: Sweep) -> bool:
         task = asyncio.current_task()
         assert task is not None
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        await count_and_weigh(sweep)
+        await take_stock(sweep)
         if "latency" in sweep.plan.quantities:
             await measure_latency(sweep)
 

@@ -17,7 +17,7 @@ import msgspec
 from bench.grid import PlannedBlock
 from bench.order import balanced_orders
 from bench.protocol import CloseBlock, OpenBlock, RunRound
-from bench.record import Block, Outcome, Round, Visited
+from bench.record import Arm, Block, Outcome, Round, Visited
 from bench.run.schedule import (
     LEAST_ROUNDS,
     PROCESSES,
@@ -93,18 +93,19 @@ class _Passes:
         started = time.monotonic()
         left_s = self._deadline - started
         until = started + visit_s(sweep.ledger, self.unfinished(), left_s, self._startup_s)
-        unchecked = sweep.ledger.unchecked(block)
-        command = OpenBlock(block.key, visit, self._rng.getrandbits(32), block.arms, unchecked)
+        references = tuple(sweep.references.get(arm.trial.counted) for arm in block.arms)
+        command = OpenBlock(block.key, visit, self._rng.getrandbits(32), block.arms, references)
         try:
             riding = await self._open(worker, command)
-            if riding < 2:
-                self._give_up(block, visit)
+            if len(riding) < 2:
+                self._give_up(block, riding)
                 return
-            await self._run_rounds(worker, block, balanced_orders(riding, command.seed), until)
+            orders = balanced_orders(len(riding), command.seed)
+            await self._run_rounds(worker, block, orders, until)
             async for record in worker.ask(CloseBlock()):
-                sweep.record(record)
+                sweep.keep(record)
         finally:
-            sweep.record(Visited(visit, time.monotonic() - started))
+            sweep.keep(Visited(visit, time.monotonic() - started))
         if self._look(block):
             self._finished.add(block.key)
         sweep.display.done(self._visits_done())
@@ -118,13 +119,13 @@ class _Passes:
             for block in self._blocks
         )
 
-    async def _open(self, worker: WorkerProcess, command: OpenBlock) -> int:
-        """How many arms ride."""
-        riding = 0
+    async def _open(self, worker: WorkerProcess, command: OpenBlock) -> tuple[Arm, ...]:
+        """The arms that ride."""
+        riding: tuple[Arm, ...] = ()
         async for record in worker.ask(command):
-            self._sweep.record(record)
+            self._sweep.keep(record)
             if isinstance(record, Block):
-                riding = len(record.arms)
+                riding = record.arms
             elif isinstance(record, Outcome):
                 self._sweep.display.note(f"{record.trial.key}: {record.status}, {record.reason}")
         return riding
@@ -143,7 +144,7 @@ class _Passes:
             async for record in worker.ask(RunRound(order)):
                 if isinstance(record, Round):
                     spent = time.process_time() - cpu_s
-                    self._sweep.record(msgspec.structs.replace(record, parent_cpu_s=spent))
+                    self._sweep.keep(msgspec.structs.replace(record, parent_cpu_s=spent))
             now = time.monotonic()
             if number >= LEAST_ROUNDS and now >= until:
                 return
@@ -162,14 +163,15 @@ class _Passes:
         sweep.display.overheads(title, overheads)
         return is_precise(sweep.ledger, block, overheads, sweep.plan.target)
 
-    def _give_up(self, block: PlannedBlock, visit: str) -> None:
+    def _give_up(self, block: PlannedBlock, riding: tuple[Arm, ...]) -> None:
         """No pair can be measured: what became of the trunk is also said of its variants."""
         self._finished.add(block.key)
-        trunk = self._sweep.ledger.outcomes.get((block.arms[0].trial, "latency"))
+        if riding:
+            return  # alone: the variants have outcomes of their own
+        trunk = self._sweep.ledger.outcomes[block.arms[0].trial, "latency"]
         for trial in block.variants:
-            if trunk is not None and trunk.visit == visit:
-                reason = f"its trunk: {trunk.reason}"
-                self._sweep.record(Outcome(trial, "latency", trunk.status, reason, visit))
+            reason = f"its trunk: {trunk.reason}"
+            self._sweep.keep(Outcome(trial, "latency", trunk.status, reason))
 
     def _mourn(self, block: PlannedBlock, death: WorkerDied) -> None:
         """Every arm of the block gets an outcome; after two deaths the block is given up."""
@@ -177,5 +179,5 @@ class _Passes:
         if self._deaths[block.key] >= DEATHS_TO_GIVE_UP:
             self._finished.add(block.key)
         for trial in dict.fromkeys(arm.trial for arm in block.arms):
-            self._sweep.record(Outcome(trial, "latency", death.status, death.reason))
+            self._sweep.keep(Outcome(trial, "latency", death.status, death.reason))
         self._sweep.display.note(f"{block.key}: {death.reason}")

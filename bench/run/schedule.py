@@ -64,6 +64,22 @@ def is_precise(
     )
 
 
+def blocks_left(
+    ledger: Ledger, blocks: Sequence[PlannedBlock], target: Target
+) -> list[PlannedBlock]:
+    """The blocks that want visits: not yet precise, and within the budget.
+
+    Every block gets one visit at least.
+    """
+    out_of_budget = spent_s(ledger, blocks) >= target.budget_s
+    return [
+        block
+        for block in blocks
+        if not (out_of_budget and ledger.visits_of(block.key))
+        and not is_precise(ledger, block, quick_overheads(ledger, block), target)
+    ]
+
+
 def spent_s(ledger: Ledger, blocks: Sequence[PlannedBlock]) -> float:
     """The wall time that these blocks have had, their workers' start-up included.
 

@@ -1,27 +1,31 @@
-"""Counts and memory: they depend on no clock, so several workers share them."""
+"""What depends on no clock, so that several workers share it: counts, memory, references."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
 
 from bench.environment import usable_cpus
-from bench.protocol import CountTrials, MeasureMemory
+from bench.protocol import Answer, Command, CountTrials, MakeReferences, MeasureMemory, Reference
 from bench.record import Counts, Memory, Outcome, Quantity
+from bench.run.schedule import blocks_left
 from bench.run.sweep import Sweep
 from bench.run.worker_process import WorkerDied
 from bench.trial import Trial
 
-# Trials counted per command.
+# Trials per command.
 CHUNK = 4
 
 
 @dataclass(frozen=True)
 class Job:
-    """Trials of one architecture, to be counted or weighed at one command."""
+    """Trials of one architecture, for one command; ``quantity`` is what a failure leaves out."""
 
+    command: Callable[[tuple[Trial, ...]], Command]
     quantity: Quantity
     trials: tuple[Trial, ...]
 
@@ -29,33 +33,30 @@ class Job:
     def architecture(self) -> str:
         return self.trials[0].variant.architecture
 
-    @property
-    def command(self) -> CountTrials | MeasureMemory:
-        return (
-            CountTrials(self.trials) if self.quantity == "counts" else MeasureMemory(*self.trials)
-        )
 
-
-async def count_and_weigh(sweep: Sweep) -> None:
-    """Count and weigh what is not known yet, on as many workers as there are CPUs.
+async def take_stock(sweep: Sweep) -> None:
+    """Count, weigh and compute references where not done yet, on as many workers as CPUs.
 
     Memory is measured in forks of a worker that has run no operator, counting
-    runs operators: so no worker does both.
+    and references run operators: so no worker does both.
     """
     quantities = sweep.plan.quantities
-    counting = _counting_jobs(sweep) if "counts" in quantities else []
+    computing = [
+        *(_counting_jobs(sweep) if "counts" in quantities else ()),
+        *(_reference_jobs(sweep) if "latency" in quantities else ()),
+    ]
     weighing = _weighing_jobs(sweep) if "memory" in quantities else []
-    total = sum(len(job.trials) for job in (*counting, *weighing))
+    total = sum(len(job.trials) for job in (*computing, *weighing))
     if not total:
         return
-    sweep.display.begin("counting and weighing", total)
+    sweep.display.begin("taking stock", total)
     cpus = usable_cpus()
-    counters = min(len(counting), cpus if not weighing else (cpus + 1) // 2)
-    weighers = min(len(weighing), cpus if not counting else max(1, cpus // 2))
+    computers = min(len(computing), cpus if not weighing else (cpus + 1) // 2)
+    weighers = min(len(weighing), cpus if not computing else max(1, cpus // 2))
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(counters):
-                group.create_task(_work_off(sweep, counting))
+            for _ in range(computers):
+                group.create_task(_work_off(sweep, computing))
             for _ in range(weighers):
                 group.create_task(_work_off(sweep, weighing))
     except ExceptionGroup as errors:
@@ -64,20 +65,40 @@ async def count_and_weigh(sweep: Sweep) -> None:
 
 def _counting_jobs(sweep: Sweep) -> list[Job]:
     wanted = dict.fromkeys(trial.counted for trial in sweep.plan.trials)
+    return _chunks(
+        CountTrials,
+        "counts",
+        (
+            trial
+            for trial in wanted
+            if trial not in sweep.ledger.counts and sweep.is_open(trial, "counts")
+        ),
+    )
+
+
+def _reference_jobs(sweep: Sweep) -> list[Job]:
+    """For what will ride: a run that has nothing left to measure needs none."""
+    left = blocks_left(sweep.ledger, sweep.plan.blocks, sweep.plan.target)
+    riders = (arm.trial.counted for block in left for arm in block.arms)
+    return _chunks(MakeReferences, "latency", dict.fromkeys(riders))
+
+
+def _chunks(
+    command: Callable[[tuple[Trial, ...]], Command], quantity: Quantity, trials: Iterable[Trial]
+) -> list[Job]:
     by_architecture: dict[str, list[Trial]] = {}
-    for trial in wanted:
-        if trial not in sweep.ledger.counts and sweep.is_open(trial, "counts"):
-            by_architecture.setdefault(trial.variant.architecture, []).append(trial)
+    for trial in trials:
+        by_architecture.setdefault(trial.variant.architecture, []).append(trial)
     return [
-        Job("counts", tuple(trials[start : start + CHUNK]))
-        for trials in by_architecture.values()
-        for start in range(0, len(trials), CHUNK)
+        Job(command, quantity, tuple(own[start : start + CHUNK]))
+        for own in by_architecture.values()
+        for start in range(0, len(own), CHUNK)
     ]
 
 
 def _weighing_jobs(sweep: Sweep) -> list[Job]:
     return [
-        Job("memory", (trial,))
+        Job(lambda trials: MeasureMemory(*trials), "memory", (trial,))
         for trial in sweep.plan.trials
         if trial not in sweep.ledger.memory and sweep.is_open(trial, "memory")
     ]
@@ -93,17 +114,32 @@ async def _work_off(sweep: Sweep, jobs: list[Job]) -> None:
                 architecture = job.architecture
                 left = list(job.trials)
                 try:
-                    async for record in worker.ask(job.command):
-                        sweep.record(record)
-                        if isinstance(record, Counts | Memory | Outcome):
-                            left.remove(record.trial)
-                            sweep.display.advance()
-                        if isinstance(record, Outcome):
-                            told = f"{record.trial.key}: {record.status}, {record.reason}"
-                            sweep.display.note(told)
+                    async for answer in worker.ask(job.command(job.trials)):
+                        if isinstance(answer, Counts | Memory | Outcome | Reference):
+                            left.remove(answer.trial)
+                        _keep(sweep, answer)
                 except WorkerDied as death:
                     _blame(sweep, job, left, death, jobs)
                     break
+
+
+def _keep(sweep: Sweep, answer: Answer) -> None:
+    if isinstance(answer, Outcome):
+        _keep_failure(sweep, answer)
+    else:
+        sweep.keep(answer)
+        sweep.display.advance()
+
+
+def _keep_failure(sweep: Sweep, outcome: Outcome) -> None:
+    """Without a reference, no trial that shares it has a latency."""
+    trials = [outcome.trial]
+    if outcome.quantity == "latency":
+        trials = [each for each in sweep.plan.trials if each.counted == outcome.trial]
+    for trial in trials:
+        sweep.keep(msgspec.structs.replace(outcome, trial=trial))
+    sweep.display.note(f"{outcome.trial.key}: {outcome.status}, {outcome.reason}")
+    sweep.display.advance()
 
 
 def _next_job(jobs: list[Job], architecture: str) -> Job:
@@ -121,8 +157,6 @@ def _blame(
     if not left:
         return
     culprit, *innocent = left
-    sweep.record(Outcome(culprit, job.quantity, death.status, death.reason))
-    sweep.display.advance()
-    sweep.display.note(f"{culprit.key}: {death.reason}")
+    _keep_failure(sweep, Outcome(culprit, job.quantity, death.status, death.reason))
     if innocent:
-        jobs.append(Job(job.quantity, tuple(innocent)))
+        jobs.append(replace(job, trials=tuple(innocent)))

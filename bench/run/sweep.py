@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from bench.grid import PlannedBlock
 from bench.ledger import Ledger
-from bench.record import Environment, Journal, Quantity, Record
+from bench.protocol import Answer, Reference
+from bench.record import Environment, Journal, Quantity
 from bench.run.progress import Display
 from bench.run.schedule import Target
 from bench.run.worker_process import WorkerDied, WorkerProcess
@@ -45,17 +46,26 @@ class WorkerError(RuntimeError):
 
 
 class Sweep:
-    """A plan under way: what the phases of a run share."""
+    """A plan under way: what the phases of a run share.
+
+    ``references`` has float64 outputs, by ``Trial.counted``: they depend on no
+    device, thread or path either.
+    """
 
     def __init__(self, plan: Plan, journal: Journal, ledger: Ledger, display: Display) -> None:
         self.plan = plan
         self.ledger = ledger
         self.display = display
+        self.references: dict[Trial, bytes] = {}
         self._journal = journal
 
-    def record(self, record: Record) -> None:
-        self._journal.append(record)
-        self.ledger.add(record)
+    def keep(self, answer: Answer) -> None:
+        """A record goes into the journal; a reference lives as long as the run."""
+        if isinstance(answer, Reference):
+            self.references[answer.trial] = answer.output
+            return
+        self._journal.append(answer)
+        self.ledger.add(answer)
 
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[WorkerProcess]:
@@ -64,12 +74,12 @@ class Sweep:
             try:
                 async for record in worker.greet():
                     self._check_source(record)
-                    self.record(record)
+                    self.keep(record)
             except WorkerDied as death:
                 raise WorkerError(f"a worker could not start: {death}") from death
             yield worker
 
-    def _check_source(self, record: Record) -> None:
+    def _check_source(self, record: Answer) -> None:
         """Code that was edited in mid-run must not be measured as if it were the old."""
         if not isinstance(record, Environment) or not self.ledger.environments:
             return

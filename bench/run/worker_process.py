@@ -11,11 +11,11 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Self
 
-from bench.protocol import Command, Ready, decode_reply, encode
-from bench.record import Record, Status
+from bench.protocol import Answer, Command, Ready, decode_reply, encode
+from bench.record import Status
 
-# The longest line a worker may send.
-_LINE_LIMIT = 2**24
+# The longest line a worker may send: a reference of a batch of thousands.
+_LINE_LIMIT = 2**28
 
 
 class WorkerDied(Exception):  # noqa: N818 - it is what happened, not what went wrong here
@@ -65,13 +65,13 @@ class WorkerProcess:
     def pid(self) -> int:
         return self._running().pid
 
-    async def greet(self) -> AsyncIterator[Record]:
+    async def greet(self) -> AsyncIterator[Answer]:
         """What the worker says of itself once it is ready."""
         async for record in self._answer():
             yield record
 
-    async def ask(self, command: Command) -> AsyncIterator[Record]:
-        """Send a command and yield the records that answer it.
+    async def ask(self, command: Command) -> AsyncIterator[Answer]:
+        """Send a command and yield what answers it.
 
         Raises:
             WorkerDied: if it ends, or says nothing for the timeout, before it is ready again.
@@ -84,7 +84,7 @@ class WorkerProcess:
         async for record in self._answer():
             yield record
 
-    async def _answer(self) -> AsyncIterator[Record]:
+    async def _answer(self) -> AsyncIterator[Answer]:
         stdout = self._running().stdout
         assert stdout is not None
         while True:

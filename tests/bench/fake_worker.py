@@ -5,8 +5,8 @@ little that changes from round to round. So the whole run can be tested
 exactly, in milliseconds and without torch.
 
 Arguments ``EVENT:LABEL`` make it misbehave where the variant of that label is
-concerned: ``die-open``, ``die-round``, ``die-count``, ``hang-round``,
-``wrong``, ``oom``. ``no-start`` makes it fail at once. With ``once:FILE``
+concerned: ``die-open``, ``die-round``, ``die-count``, ``die-reference``,
+``hang-round``, ``wrong``, ``oom``. ``no-start`` makes it fail at once. With ``once:FILE``
 before it, the misbehaviour happens only while FILE does not exist.
 """
 
@@ -22,9 +22,11 @@ from bench.environment import Runtime, describe_machine, describe_source
 from bench.protocol import (
     CloseBlock,
     CountTrials,
+    MakeReferences,
     MeasureMemory,
     OpenBlock,
     Ready,
+    Reference,
     Reply,
     RunRound,
     decode_command,
@@ -78,9 +80,18 @@ class FakeWorker:
             extra = trial.variant.se.reduction
             send(Counts(trial, 1000 + extra, extra, 10**6, 10**4, 10**5, 60, 2**20))
 
+    def refer(self, trials: tuple[Trial, ...]) -> None:
+        for trial in trials:
+            if self.misbehaves("die-reference", trial):
+                os.kill(os.getpid(), signal.SIGKILL)
+            send(Reference(trial, trial.key.encode()))
+
     def open(self, command: OpenBlock) -> None:
         riding = []
-        for arm in command.arms:
+        for arm, reference in zip(command.arms, command.references, strict=True):
+            if reference is None:
+                continue
+            assert reference == arm.trial.counted.key.encode()
             if self.misbehaves("die-open", arm.trial):
                 print("a fake reason", file=sys.stderr, flush=True)
                 sys.exit(3)
@@ -95,12 +106,13 @@ class FakeWorker:
         absent = tuple(arm for arm in command.arms if arm not in riding)
         self.arms, self.visit = tuple(riding), command.visit
         name = str(os.getpid())
-        wrong_by = tuple(1e-7 if arm in command.unchecked else None for arm in self.arms)
+        wrong_by = (1e-7,) * len(self.arms)
         send(
             Block(
-                command.block, command.visit, name, command.seed, self.arms, absent, wrong_by, 0.0
+                command.block, command.visit, name, command.seed, self.arms, absent, wrong_by,
+                1, 0.0,
             )
-        )
+        )  # fmt: skip
 
     def round(self, order: tuple[int, ...]) -> None:
         self.rounds += 1
@@ -133,6 +145,8 @@ class FakeWorker:
                     self.count(trials)
                 case MeasureMemory(trial):
                     send(Memory(trial, 2**20, None))
+                case MakeReferences(trials):
+                    self.refer(trials)
                 case OpenBlock() as command:
                     self.open(command)
                 case RunRound(order):

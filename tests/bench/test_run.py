@@ -173,6 +173,17 @@ def test_a_death_while_counting_is_blamed_on_the_trial_under_way(
     assert outcomes_in(out)["pre-r4", "counts"].status == "crashed"
 
 
+def test_a_trial_without_a_reference_is_not_timed(run_fake: RunFake, out: Path) -> None:
+    """What it cannot be checked against costs it its latency, at every batch that shares it."""
+    grid = Grid(placements=("standard",), reductions=(4, 16), threads=(1, 2))
+    assert run_fake("die-reference:standard-r16", grid=grid) == 0
+    table = pd.read_parquet(out / "table.parquet").set_index(["threads", "se"])
+    for threads in (1, 2):
+        assert table.loc[(threads, "standard-r16"), "status"] == "crashed"
+        assert table["overhead_pct"].isna()[threads, "standard-r16"]
+        assert table.loc[(threads, "standard-r4"), "overhead_pct"] == pytest.approx(4.0)
+
+
 @pytest.mark.parametrize(("event", "status"), [("wrong", "wrong_result"), ("oom", "oom")])
 def test_an_arm_that_cannot_ride_gets_a_row_and_no_time(
     run_fake: RunFake, out: Path, event: str, status: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import msgspec
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,12 +13,15 @@ from bench.environment import describe_source
 from bench.grid import Grid, plan_blocks
 from bench.measure import paths, subject
 from bench.measure.failure import failure
+from bench.measure.reference import TOLERANCES, disagreement, exact_output
 from bench.measure.worker import Worker, serve
 from bench.protocol import (
     CloseBlock,
     CountTrials,
+    MakeReferences,
     OpenBlock,
     Ready,
+    Reference,
     RunRound,
     decode_reply,
     encode,
@@ -28,7 +32,6 @@ from se_models.config import SEConfig
 
 GRID = Grid(placements=("standard", "identity"), reductions=(16,), sizes=(64,))
 (BLOCK,) = plan_blocks(GRID.trials())
-OPEN = OpenBlock(BLOCK.key, "visit", 7, BLOCK.arms, BLOCK.arms)
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +39,23 @@ def worker() -> Worker:
     return Worker()
 
 
-def test_a_visit_measures_every_arm_in_every_round(worker: Worker) -> None:
-    """Block, rounds and outcomes tell the same story; the first visit checks against float64."""
-    (block,) = worker.answer(OPEN)
+@pytest.fixture(scope="module")
+def opening(worker: Worker) -> OpenBlock:
+    """The command that opens the block, with what its arms' outputs ought to be."""
+    trials = tuple(arm.trial for arm in BLOCK.arms)
+    answers = list(select(worker.answer(MakeReferences(trials)), Reference))
+    assert tuple(answer.trial for answer in answers) == trials
+    return OpenBlock(BLOCK.key, "visit", 7, BLOCK.arms, tuple(a.output for a in answers))
+
+
+def test_a_visit_measures_every_arm_in_every_round(worker: Worker, opening: OpenBlock) -> None:
+    """Block, rounds and outcomes tell the same story; every arm was compared with float64."""
+    (block,) = worker.answer(opening)
     assert isinstance(block, Block)
     assert block.arms == BLOCK.arms
     assert block.absent == ()
-    assert all(wrong_by is not None and 0 < wrong_by < 1e-5 for wrong_by in block.wrong_by)
+    assert all(0 < wrong_by < 1e-5 for wrong_by in block.wrong_by)
+    assert block.forwards_per_sample == 1
     for order in ((0, 1, 2, 3), (3, 1, 0, 2)):
         (round_,) = worker.answer(RunRound(order))
         assert isinstance(round_, Round)
@@ -56,11 +69,15 @@ def test_a_visit_measures_every_arm_in_every_round(worker: Worker) -> None:
         next(worker.answer(RunRound((0, 1, 2, 3))))
 
 
-def test_a_checked_arm_is_not_checked_again(worker: Worker) -> None:
-    """A later visit does not repeat the float64 forward."""
-    (block,) = worker.answer(OpenBlock(BLOCK.key, "later", 7, BLOCK.arms, ()))
+def test_an_arm_without_a_reference_stays_away(worker: Worker, opening: OpenBlock) -> None:
+    """What cannot be checked is not timed; without a trunk, nothing is."""
+    *others, _ = opening.references
+    (block,) = worker.answer(msgspec.structs.replace(opening, references=(*others, None)))
     assert isinstance(block, Block)
-    assert block.wrong_by == (None,) * 4
+    assert (block.arms, block.absent) == (BLOCK.arms[:-1], BLOCK.arms[-1:])
+    (block,) = worker.answer(msgspec.structs.replace(opening, references=(None, *others)))
+    assert isinstance(block, Block)
+    assert block.arms == ()
 
 
 class _Wrong(paths.Eager):
@@ -74,10 +91,12 @@ class _Wrong(paths.Eager):
         return lambda: right() * 1.001
 
 
-def test_a_wrong_result_is_never_timed(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_result_is_never_timed(
+    worker: Worker, opening: OpenBlock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The arm gets an outcome that says how wrong it is; the others ride."""
     monkeypatch.setattr("bench.measure.visit.executor_of", lambda path: _Wrong())
-    outcome, block = worker.answer(OPEN)
+    outcome, block = worker.answer(opening)
     assert isinstance(outcome, Outcome)
     assert isinstance(block, Block)
     assert (outcome.status, outcome.trial.variant.se.placement) == ("wrong_result", "identity")
@@ -91,7 +110,7 @@ def test_cuda_without_a_device_is_unsupported(worker: Worker) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device")
     (block,) = plan_blocks(Grid(placements=("none",), devices=("cuda",)).trials())
-    command = OpenBlock(block.key, "visit", 7, block.arms, block.arms)
+    command = OpenBlock(block.key, "visit", 7, block.arms, (b"", b""))
     outcome, opened = worker.answer(command)
     assert isinstance(outcome, Outcome)
     assert (outcome.status, outcome.reason) == ("unsupported", "torch sees no CUDA device")
@@ -158,13 +177,12 @@ def test_every_dtype_and_layout_is_right_within_its_tolerance(dtype: str, layout
     trial = Trial(Variant("resnet18", SEConfig()), workload)
     with torch.no_grad():
         twin = subject.build_twin(trunk, trial.variant)
-        wrong_by = subject.disagreement(twin(example), twin, example)
-    assert wrong_by < subject.tolerance(trial) / 2
+        wrong_by = disagreement(twin(example), exact_output(twin, example))
+    assert wrong_by < TOLERANCES[workload.dtype] / 2
 
 
 def test_nan_counts_as_infinitely_wrong() -> None:
     """An overflow does not pass for agreement."""
-    model = nn.Identity()
-    example = torch.ones(2)
-    assert subject.disagreement(torch.tensor([1.0, float("nan")]), model, example) == float("inf")
-    assert subject.disagreement(torch.tensor([1.0, 1.5]), model, example) == 0.5
+    reference = exact_output(nn.Identity(), torch.ones(2))
+    assert disagreement(torch.tensor([1.0, float("nan")]), reference) == float("inf")
+    assert disagreement(torch.tensor([1.0, 1.5]), reference) == 0.5
