@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
 from typing import Protocol, TextIO
 
+from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
@@ -55,7 +57,8 @@ class LiveDisplay:
             TextColumn("{task.fields[left]}"),
             auto_refresh=False,
         )
-        self._table: RenderableType = ""
+        # What was seen of each block, the current one last.
+        self._seen: dict[str, dict[Arm, Interval]] = {}
         self._task: TaskID | None = None
         self._deadline: float | None = None
         self._painted_at = 0.0
@@ -66,7 +69,7 @@ class LiveDisplay:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._table = ""
+        self._seen = {}
         self._paint()
         self._live.__exit__(None, None, None)
 
@@ -86,15 +89,8 @@ class LiveDisplay:
         self.tick()
 
     def overheads(self, title: str, overheads: dict[Arm, Interval]) -> None:
-        if not overheads:
-            return
-        table = Table(title=title, title_justify="left", box=None)
-        table.add_column("variant")
-        table.add_column("overhead", justify="right")
-        table.add_column("95 % interval", justify="right")
-        for arm, interval in overheads.items():
-            table.add_row(_name(arm), _percent(interval.estimate), _ends(interval))
-        self._table = table
+        self._seen.pop(title, None)
+        self._seen[title] = overheads
 
     def note(self, text: str) -> None:
         self._live.console.print(text, highlight=False)
@@ -107,7 +103,7 @@ class LiveDisplay:
         if self._task is not None and self._deadline is not None:
             left_s = max(0.0, self._deadline - time.monotonic())
             self._bars.update(self._task, left=f"at most {_minutes(left_s)} left")
-        self._live.update(Group(self._bars, self._table), refresh=True)
+        self._live.update(Group(self._bars, *_tables(self._seen)), refresh=True)
         self._painted_at = time.monotonic()
 
 
@@ -142,10 +138,7 @@ class PlainDisplay:
             self._say()
 
     def overheads(self, title: str, overheads: dict[Arm, Interval]) -> None:
-        shown = ", ".join(
-            f"{_name(arm)} {_percent(interval.estimate)} ±{100 * interval.half_width:.1f}"
-            for arm, interval in overheads.items()
-        )
+        shown = ", ".join(f"{_name(arm)} {_short(interval)}" for arm, interval in overheads.items())
         self._latest = f"{title}: {shown}" if shown else ""
 
     def note(self, text: str) -> None:
@@ -170,12 +163,37 @@ def display_for(console: Console) -> LiveDisplay | PlainDisplay:
     return LiveDisplay(console) if console.is_terminal else PlainDisplay(sys.stdout)
 
 
+def _tables(seen: dict[str, dict[Arm, Interval]]) -> Iterator[RenderableType]:
+    """The current block in full, then what the others have come to, the cheapest first."""
+    *others, current = seen or [""]
+    if seen.get(current):
+        table = Table(title=current, title_justify="left", box=None)
+        table.add_column("variant")
+        table.add_column("overhead", justify="right")
+        table.add_column("95 % interval", justify="right")
+        for arm, interval in seen[current].items():
+            table.add_row(_name(arm), _percent(interval.estimate), _ends(interval))
+        yield table
+    rest = [
+        (interval.estimate, f"{_name(arm)} {_short(interval)}")
+        for title in others
+        for arm, interval in seen[title].items()
+        if arm.role == "variant"
+    ]
+    if rest:
+        yield Columns([text for _, text in sorted(rest)], title="other blocks so far")
+
+
 def _name(arm: Arm) -> str:
     return "control" if arm.role == "control" else arm.trial.variant.se.label
 
 
 def _percent(fraction: float) -> str:
     return f"{100 * fraction:+.1f} %"
+
+
+def _short(interval: Interval) -> str:
+    return f"{_percent(interval.estimate)} ±{100 * interval.half_width:.1f}"
 
 
 def _ends(interval: Interval) -> str:
