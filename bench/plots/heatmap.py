@@ -118,4 +118,6 @@ def _title(data: pd.DataFrame) -> str:
         if len(typical) < 2:
             return "What SE costs, by placement and reduction ratio"
         spreads.append(typical.max() - typical.min())
+    if max(spreads) < data["half_width_pct"].median():
+        return "Neither placement nor ratio moves the cost beyond the intervals"
     return f"Placement moves the cost by {spreads[0]:.1f} points, ratio by {spreads[1]:.1f}"

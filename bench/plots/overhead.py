@@ -121,6 +121,9 @@ def _title(data: pd.DataFrame) -> str:
     low, high = (style.decimal(row["overhead_pct"], 1) for row in (least, most))
     if len(known) == 1:
         return f"SE as {least['se']} adds {low} % to the time"
+    if least["high_pct"] >= most["low_pct"]:
+        typical = style.decimal(known["overhead_pct"].median(), 1)
+        return f"SE adds about {typical} % to the time; the intervals of all variants overlap"
     return f"SE adds {low} to {high} % to the time: least {least['se']}, most {most['se']}"
 
 

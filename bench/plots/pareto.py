@@ -133,6 +133,15 @@ def _title(points: pd.DataFrame) -> str:
     best = points[points["on_front"]]
     if len(points) == 1:
         return f"What {points['se'].iloc[0]} adds to the trunk, in size and in time"
-    if len(best) == 1:
-        return f"{best['se'].iloc[0]} is the smallest and fastest of {len(points)} variants"
-    return f"{len(best)} of {len(points)} variants are beaten by none in size and time"
+    verb = "is" if len(best) == 1 else "are"
+    title = f"{len(best)} of {len(points)} variants {verb} beaten by none in size and time"
+    others = int(_may_lead(points).sum()) - len(best)
+    return f"{title}; intervals allow {others} more" if others else title
+
+
+def _may_lead(points: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Which points none beats for certain: none as small is slower nowhere in the intervals."""
+    size = points["se_params_m"].to_numpy(dtype=float)
+    low, high = (end.to_numpy(dtype=float) for end in _ends(points))
+    beaten = ((size[:, None] <= size) & (high[:, None] < low)).any(axis=0)
+    return np.asarray(~beaten)

@@ -73,6 +73,16 @@ class TestOverhead:
         written = texts(overhead.draw(overhead.data(frame), "s"))
         assert "SE adds −0.3 to 5.2 % to the time: least pre-r16, most standard-r16" in written
 
+    def test_title_names_no_extreme_that_may_be_none(self) -> None:
+        """Where even the least and the most overlap, the title says so."""
+        frame = with_overhead(
+            few("none", "standard-r16", "pre-r16"),
+            standard_r16=(5.2, 1.0, 9.0), pre_r16=(4.2, 0.0, 8.0),
+        )  # fmt: skip
+        written = texts(overhead.draw(overhead.data(frame), "s"))
+        title = "SE adds about 4.7 % to the time; the intervals of all variants overlap"
+        assert title in written
+
 
 class TestGaps:
     """A failure is seen in every figure that it is missing from."""

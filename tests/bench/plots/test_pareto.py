@@ -14,6 +14,7 @@ from bench.plots import labels, pareto, style
 from tests.bench.plots.synthetic import (
     few,
     overlap,
+    texts,
 )
 
 
@@ -61,6 +62,19 @@ class TestPareto:
             }
         )
         assert_frame_equal(pareto.data(frame), expected)
+
+    def test_title_counts_those_that_the_intervals_let_lead(self) -> None:
+        """A variant may lead unless one as small is faster beyond both intervals."""
+        frame = few("standard-r16", "pre-r16", "post-r16", "none").assign(
+            params=[12_000_000, 12_000_000, 12_000_000, 11_500_000],
+            se_params=[500_000, 500_000, 500_000, 0],
+            latency_s=[0.030, 0.0302, 0.033, 0.028],
+            latency_low_s=[0.0295, 0.0297, 0.0325, 0.028],
+            latency_high_s=[0.0305, 0.0307, 0.0335, 0.028],
+        )
+        written = texts(pareto.draw(pareto.data(frame), "s"))
+        title = "1 of 3 variants is beaten by none in size and time; intervals allow 1 more"
+        assert title in written
 
 
 class TestLabels:
