@@ -20,6 +20,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from bench.files import replacing
 from bench.plots import explain, heatmap, memory, overhead, pareto, style
 
 DIGESTS = "digests.json"
@@ -69,7 +70,8 @@ def draw(frame: pd.DataFrame, folder: Path) -> list[Path]:
         written += style.save(sheet.plot.draw(sheet.data, sheet.subtitle), folder, sheet.stem)
         found[sheet.stem] = digest(sheet.data)
     listing = folder / DIGESTS
-    listing.write_text(json.dumps(found, indent=2, sort_keys=True) + "\n", encoding="ascii")
+    with replacing(listing) as draft:
+        draft.write_text(json.dumps(found, indent=2, sort_keys=True) + "\n", encoding="ascii")
     return [*written, listing]
 
 

@@ -19,6 +19,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from bench.files import replacing
+
 if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
 
@@ -144,6 +146,8 @@ def save(drawn: Figure, folder: Path, stem: str) -> list[Path]:
     with theme():
         drawn.draw_without_rendering()
         drawn.set_layout_engine("none")  # it is laid out, and is not to be again for each file
-        drawn.savefig(png, dpi=150)
-        drawn.savefig(svg, metadata={"Date": None})
+        with replacing(png) as draft:
+            drawn.savefig(draft, dpi=150)
+        with replacing(svg) as draft:
+            drawn.savefig(draft, metadata={"Date": None})
     return [png, svg]

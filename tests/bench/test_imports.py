@@ -13,6 +13,7 @@ CORE = {
     f"bench.{name}"
     for name in (
         "trial", "grid", "order", "record", "ledger", "environment", "stats", "protocol", "options",
+        "files",
     )
 }  # fmt: skip
 SHOWING = {"bench.table", "bench.summary", "bench.plots", "bench.readme"}
