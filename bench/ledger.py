@@ -44,9 +44,9 @@ class VisitLog:
         place = self.block.arms.index(arm)
         return np.array([round_.samples_s[place] for round_ in self.rounds])
 
-    def ratios(self, arm: Arm) -> Array:
-        """The arm's times over the trunk's, round by round."""
-        return self.samples_s(arm) / self.samples_s(self.block.arms[0])
+    def ratios(self, arm: Arm, to: Arm | None = None) -> Array:
+        """The arm's times over those of another, or the trunk's, round by round."""
+        return self.samples_s(arm) / self.samples_s(to or self.block.arms[0])
 
     @property
     def measuring_s(self) -> float:
@@ -129,12 +129,31 @@ class Ledger:
                 return log.block.block
         return None
 
-    def ratios(self, block: str, arm: Arm) -> list[Array]:
-        """Per process, the arm's paired ratios to the trunk."""
+    def ratios(self, block: str, arm: Arm, to: Arm | None = None) -> list[Array]:
+        """Per process, the arm's paired ratios to another, or to the trunk."""
         logs = self.visits_of(block)
-        return [log.ratios(arm) for log in logs if arm in log.block.arms]
+        needed = {arm, to or arm}
+        return [log.ratios(arm, to) for log in logs if needed <= set(log.block.arms)]
 
     def overhead(self, block: str, arm: Arm, *, resamples: int = RESAMPLES) -> Interval | None:
         """The arm's median paired overhead as a fraction, or None while nothing is measured."""
         ratio = bootstrap_median(self.ratios(block, arm), resamples=resamples)
         return None if ratio is None else ratio.scaled(1.0, -1.0)
+
+    def differ(self, one: Trial, other: Trial) -> bool:
+        """Whether two measured variants of a setting can be told apart.
+
+        Where they met in the same rounds, by the ratio of the one to the other
+        there; else by their overheads, whose intervals then must not overlap.
+        """
+        arms = Arm(one, "variant"), Arm(other, "variant")
+        blocks = self.block_of(one), self.block_of(other)
+        if None in blocks:
+            raise ValueError(f"{one.key} and {other.key} must both be measured")
+        if blocks[0] == blocks[1]:
+            ratio = bootstrap_median(self.ratios(str(blocks[0]), *arms))
+            if ratio is not None:
+                return not ratio.covers(1.0)
+        overheads = [self.overhead(str(b), arm) for b, arm in zip(blocks, arms, strict=True)]
+        first, second = (overhead for overhead in overheads if overhead is not None)
+        return not first.overlaps(second)

@@ -9,7 +9,7 @@ from a bootstrap over processes, then over the rounds within them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -102,20 +102,24 @@ def spread(values: Array) -> float | None:
     return float(MAD_TO_SD * np.median(np.abs(values - np.median(values))))
 
 
-def ranks(intervals: Sequence[Interval]) -> list[str]:
-    """The rank of each interval by its estimate, smallest first; ``1=`` marks a tie.
+def ranks(estimates: Sequence[float], differ: Callable[[int, int], bool]) -> list[str]:
+    """The rank of each estimate, smallest first; ``1=`` marks a tie.
 
-    Intervals that overlap the first of their group cannot be told apart from
-    it and share its rank. The next rank is the count of those before it, plus 1.
+    Those that do not differ from the first of their group share its rank. The
+    next rank is the count of those before it, plus 1.
+
+    Args:
+        estimates: what is ranked.
+        differ: whether two of them, by their places, can be told apart.
     """
-    order = sorted(range(len(intervals)), key=lambda index: intervals[index].estimate)
+    order = sorted(range(len(estimates)), key=lambda index: estimates[index])
     groups: list[list[int]] = []
     for index in order:
-        if groups and intervals[groups[-1][0]].overlaps(intervals[index]):
+        if groups and not differ(groups[-1][0], index):
             groups[-1].append(index)
         else:
             groups.append([index])
-    ranked = [""] * len(intervals)
+    ranked = [""] * len(estimates)
     before = 0
     for group in groups:
         for index in group:

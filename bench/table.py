@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.files import replacing
 from bench.ledger import Ledger
 from bench.record import Arm, Quantity
 from bench.stats import Interval, ranks, spread
@@ -48,8 +49,13 @@ def trials_frame(ledger: Ledger) -> pd.DataFrame:
     frame = pd.DataFrame(rows)
     for column in _INTEGERS:
         frame[column] = frame[column].astype("Int64")
+    by_key = {trial.key: trial for trial in _trials(ledger)}
+
+    def differ(one: str, other: str) -> bool:
+        return ledger.differ(by_key[one], by_key[other])
+
     frame = frame.groupby("setting", sort=False, group_keys=False)[list(frame.columns)].apply(
-        _ranked
+        lambda rows: _ranked(rows, differ)
     )
     return frame.reset_index(drop=True)
 
@@ -65,7 +71,8 @@ def write_table(frame: pd.DataFrame, folder: Path) -> list[Path]:
         "table.md": lambda path: path.write_text(markdown(frame), encoding="utf-8"),
     }
     for name, write in writers.items():
-        write(folder / name)
+        with replacing(folder / name) as draft:
+            write(draft)
     return [folder / name for name in writers]
 
 
@@ -196,13 +203,14 @@ def _ends(name: str, unit: str, interval: Interval) -> Row:
     return {f"{name}_low_{unit}": interval.low, f"{name}_high_{unit}": interval.high}
 
 
-def _ranked(rows: pd.DataFrame) -> pd.DataFrame:
+def _ranked(rows: pd.DataFrame, differ: Callable[[str, str], bool]) -> pd.DataFrame:
     """The rows of one setting with their ranks, the trunk first, then by overhead."""
     rows = rows.assign(rank=None)
     measured = rows[(rows["placement"] != "none") & rows["overhead_pct"].notna()]
-    columns = ["overhead_pct", "overhead_low_pct", "overhead_high_pct"]
-    intervals = [Interval(*values) for values in measured[columns].itertuples(index=False)]
-    rows.loc[measured.index, "rank"] = ranks(intervals)
+    names = list(measured["trial"])
+    rows.loc[measured.index, "rank"] = ranks(
+        list(measured["overhead_pct"]), lambda one, other: differ(names[one], names[other])
+    )
     variant = rows["placement"] != "none"
     return rows.assign(_variant=variant).sort_values(
         ["_variant", "overhead_pct"], kind="stable", na_position="last"

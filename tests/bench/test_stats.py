@@ -85,24 +85,29 @@ def test_spread_is_the_standard_deviation_of_normal_values_and_ignores_an_outlie
     assert spread(values[:1]) is None
 
 
-def test_overlapping_intervals_share_a_rank() -> None:
+def test_what_does_not_differ_shares_a_rank() -> None:
     """Ties are with the first of a group, and the next rank counts those before it."""
-    intervals = [
-        Interval(0.05, 0.04, 0.06),
-        Interval(0.02, 0.01, 0.03),
-        Interval(0.025, 0.02, 0.035),
-        Interval(0.20, 0.19, 0.21),
-    ]
-    assert ranks(intervals) == ["3", "1=", "1=", "4"]
-    assert ranks([]) == []
+    estimates = [0.05, 0.02, 0.025, 0.20]
+    alike = {frozenset((1, 2))}
+
+    def differ(one: int, other: int) -> bool:
+        return frozenset((one, other)) not in alike
+
+    assert ranks(estimates, differ) == ["3", "1=", "1=", "4"]
+    assert ranks([], differ) == []
 
 
-@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)), max_size=12))
+@given(st.lists(st.floats(0, 1), max_size=12), st.floats(0, 0.5))
 def test_a_smaller_overhead_never_ranks_behind_a_larger_one(
-    triples: list[tuple[float, float, float]],
+    estimates: list[float], least: float
 ) -> None:
-    """Ranks follow the estimates."""
-    intervals = [Interval(sorted(t)[1], min(t), max(t)) for t in triples]
-    numbers = [int(rank.rstrip("=")) for rank in ranks(intervals)]
-    by_estimate = sorted(range(len(intervals)), key=lambda index: intervals[index].estimate)
-    assert [numbers[index] for index in by_estimate] == sorted(numbers)
+    """Ranks follow the estimates, and all of a rank are alike with its first."""
+
+    def differ(one: int, other: int) -> bool:
+        return abs(estimates[one] - estimates[other]) > least
+
+    found = ranks(estimates, differ)
+    by_estimate = sorted(range(len(estimates)), key=lambda index: estimates[index])
+    numbers = [int(found[index].rstrip("=")) for index in by_estimate]
+    assert numbers == sorted(numbers)
+    assert all(found.count(rank) > 1 for rank in found if rank.endswith("="))

@@ -1,0 +1,70 @@
+"""What records say together: which variants can be told apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bench.grid import Grid, PlannedBlock, plan_blocks
+from bench.ledger import Ledger
+from bench.record import Block, Round
+from bench.trial import Trial
+
+# A block is full with six variants, so the seventh has a block of its own.
+GRID = Grid(placements=("standard",), reductions=(2, 4, 8, 16, 32, 64, 128))
+BLOCKS = plan_blocks(GRID.trials())
+
+
+def visits(block: PlannedBlock, overheads: dict[int, float], *, shared_sd: float) -> Ledger:
+    """Five visits of twenty rounds, in which a disturbance of its own hits every variant alike."""
+    rng = np.random.default_rng(0)
+    ledger = Ledger()
+    for number in range(5):
+        visit = f"{block.key}-{number}"
+        arms = block.arms
+        wrong_by = (0.0,) * len(arms)
+        ledger.add(Block(block.key, visit, visit, 0, arms, (), wrong_by, 1, 0.0))
+        for _ in range(20):
+            hit = rng.normal(0, shared_sd)
+            times = [
+                1.0 if arm.role != "variant"
+                else 1 + overheads[arm.trial.variant.se.reduction] + hit
+                for arm in arms
+            ]  # fmt: skip
+            order = tuple(range(len(arms)))
+            ledger.add(Round(visit, order, tuple(times), 0.0, sum(times), 0, 0.0, 0.0))
+    return ledger
+
+
+def trial(reduction: int) -> Trial:
+    return next(t for t in GRID.trials() if t.variant.se.reduction == reduction and
+                t.variant.se.placement == "standard")  # fmt: skip
+
+
+def test_variants_of_a_block_are_compared_in_their_own_rounds() -> None:
+    """What hit both alike widens both overheads, and not the difference between them."""
+    overheads = {2: 0.05, 4: 0.06, 8: 0.05, 16: 0.05, 32: 0.05, 64: 0.05}
+    ledger = visits(BLOCKS[0], overheads, shared_sd=0.05)
+    cheap, dear = (ledger.overhead(BLOCKS[0].key, arm) for arm in BLOCKS[0].arms[2:4])
+    assert cheap is not None
+    assert dear is not None
+    assert cheap.overlaps(dear)
+    assert ledger.differ(trial(2), trial(4))
+    assert not ledger.differ(trial(2), trial(8))
+
+
+def test_variants_of_two_blocks_are_compared_by_their_intervals() -> None:
+    """They never met in a round, so only the distance of their intervals tells them apart."""
+    near = dict.fromkeys((2, 4, 8, 16, 32, 64), 0.05)
+    ledger = visits(BLOCKS[0], near, shared_sd=0.02)
+    other = visits(BLOCKS[1], {128: 0.055}, shared_sd=0.02)
+    ledger.visits |= other.visits
+    assert not ledger.differ(trial(2), trial(128))
+    ledger.visits |= visits(BLOCKS[1], {128: 0.20}, shared_sd=0.02).visits
+    assert ledger.differ(trial(2), trial(128))
+
+
+def test_what_was_not_measured_cannot_be_compared() -> None:
+    """The error names both."""
+    with pytest.raises(ValueError, match="must both be measured"):
+        Ledger().differ(trial(2), trial(4))
