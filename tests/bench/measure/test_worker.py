@@ -186,3 +186,15 @@ def test_nan_counts_as_infinitely_wrong() -> None:
     reference = exact_output(nn.Identity(), torch.ones(2))
     assert disagreement(torch.tensor([1.0, float("nan")]), reference) == float("inf")
     assert disagreement(torch.tensor([1.0, 1.5]), reference) == 0.5
+
+
+def test_a_large_batch_is_compared_at_both_ends() -> None:
+    """Four images stand for all: a wrong first or last one is found."""
+    example = torch.arange(1.0, 13.0).reshape(6, 2)
+    reference = exact_output(nn.Identity(), example)
+    assert len(reference) == 4 * 2 * 8
+    assert disagreement(example, reference) == 0
+    for place in (0, 5):
+        wrong = example.clone()
+        wrong[place] += 6
+        assert disagreement(wrong, reference) == 0.5
