@@ -103,13 +103,14 @@ def _stale_tables(frame: pd.DataFrame, folder: Path) -> Iterator[str]:
     if (folder / "table.md").read_text(encoding="utf-8") != summary.markdown(frame):
         yield "table.md"
     as_csv = io.StringIO(frame.to_csv(index=False))
+    as_parquet = io.BytesIO(frame.to_parquet(index=False))
     pairs = {
         "table.csv": (pd.read_csv(folder / "table.csv"), pd.read_csv(as_csv)),
-        "table.parquet": (pd.read_parquet(folder / "table.parquet"), frame),
+        "table.parquet": (pd.read_parquet(folder / "table.parquet"), pd.read_parquet(as_parquet)),
     }
     for name, (found, expected) in pairs.items():
         try:
-            pd.testing.assert_frame_equal(found, expected, check_dtype=False, rtol=1e-6)
+            pd.testing.assert_frame_equal(found, expected, rtol=1e-6)
         except AssertionError:
             yield name
 

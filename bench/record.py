@@ -128,7 +128,7 @@ class Round(_Line, frozen=True, tag="round"):
 
 
 class Visited(_Line, frozen=True, tag="visited"):
-    """A visit that came to its end, and the wall time it took, start-up included."""
+    """A visit that came to its end, and the wall time it took, building its arms included."""
 
     visit: str
     wall_s: float

@@ -137,7 +137,7 @@ def _span_s(logs: Sequence[VisitLog]) -> float:
 
 def _disturbance(ledger: Ledger, rounds: Sequence[Round]) -> str:
     """What else went on, and whether it was enough to call the run disturbed."""
-    cpus = ledger.environments[0].machine.available_cpus
+    cpus = ledger.environments[0].machine.cpus  # what stolen time and load are of
     wall_s = sum(round_.ended_s - round_.started_s for round_ in rounds)
     stolen = sum(round_.steal_s or 0.0 for round_ in rounds) / (wall_s * cpus)
     switches = sum(round_.involuntary_switches or 0 for round_ in rounds) / len(rounds)

@@ -177,7 +177,8 @@ def _latency(ledger: Ledger, trial: Trial) -> Row:
     if trial == trial.trunk:
         arm, logs, latency = trunk, trunk_logs, Interval(trunk_s, trunk_s, trunk_s)
     else:
-        arm, logs = Arm(trial, "variant"), ledger.visits_of(block)
+        arm = Arm(trial, "variant")
+        logs = [log for log in ledger.visits_of(block) if arm in log.block.arms]
         overhead = ledger.overhead(block, arm)
         assert overhead is not None  # the block was found by its rounds
         latency = overhead.scaled(trunk_s, trunk_s)

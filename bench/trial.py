@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
-from se_models.config import ARCHITECTURES, Architecture, SEConfig, check_positive
+from se_models.config import ARCHITECTURES, BLOCKS, Architecture, SEConfig, check_positive
 
 Device = Literal["cpu", "cuda"]
 DType = Literal["float32", "float16", "bfloat16"]
@@ -40,6 +40,8 @@ class Variant:
 
     def __post_init__(self) -> None:
         check_choice("architecture", self.architecture, ARCHITECTURES)
+        for stage in self.se.stages:
+            self.se.blocks_of(stage, BLOCKS[self.architecture][stage - 1])
 
     @property
     def trunk(self) -> Variant:

@@ -30,6 +30,20 @@ Architecture = Literal[
 ]
 ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
 
+# How many residual blocks layer1 to layer4 have.
+BLOCKS: dict[Architecture, tuple[int, int, int, int]] = {
+    "resnet18": (2, 2, 2, 2),
+    "resnet34": (3, 4, 6, 3),
+    "resnet50": (3, 4, 6, 3),
+    "resnet101": (3, 4, 23, 3),
+    "resnet152": (3, 8, 36, 3),
+    "resnext50_32x4d": (3, 4, 6, 3),
+    "resnext101_32x8d": (3, 4, 23, 3),
+    "resnext101_64x4d": (3, 4, 23, 3),
+    "wide_resnet50_2": (3, 4, 6, 3),
+    "wide_resnet101_2": (3, 4, 23, 3),
+}
+
 
 @dataclass(frozen=True)
 class SEConfig:
@@ -68,6 +82,24 @@ class SEConfig:
             object.__setattr__(self, "blocks", _chosen_blocks(self.blocks))
         if not isinstance(self.bias, bool):
             raise ValueError(f"bias must be True or False, got {self.bias!r}")
+
+    def blocks_of(self, stage: int, count: int) -> tuple[int, ...]:
+        """Which blocks of a stage that has ``count`` of them carry SE.
+
+        Raises:
+            ValueError: if one does not exist.
+        """
+        if self.blocks == "all":
+            return tuple(range(count))
+        if self.blocks == "last":
+            return (count - 1,)
+        missing = [index for index in self.blocks if index >= count]
+        if missing:
+            raise ValueError(
+                f"blocks must exist in every chosen stage: layer{stage} of this model has blocks "
+                f"0 to {count - 1}, got {missing[0]}"
+            )
+        return self.blocks
 
     @property
     def label(self) -> str:

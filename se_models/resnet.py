@@ -82,23 +82,9 @@ def _plug(model: ResNet, config: SEConfig) -> ResNet:
         return model
     for number in config.stages:
         stage = model.get_submodule(f"layer{number}")
-        for index in _chosen_blocks(config, number, len(stage)):
+        for index in config.blocks_of(number, len(stage)):
             stage[index] = with_se_block(stage[index], config)
     return model
-
-
-def _chosen_blocks(config: SEConfig, stage: int, count: int) -> tuple[int, ...]:
-    if config.blocks == "all":
-        return tuple(range(count))
-    if config.blocks == "last":
-        return (count - 1,)
-    missing = [index for index in config.blocks if index >= count]
-    if missing:
-        raise ValueError(
-            f"blocks must exist in every chosen stage: layer{stage} of this model has blocks "
-            f"0 to {count - 1}, got {missing[0]}"
-        )
-    return config.blocks
 
 
 def _build(

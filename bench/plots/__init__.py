@@ -59,7 +59,8 @@ def draw(frame: pd.DataFrame, folder: Path) -> list[Path]:
 
     Args:
         frame: a row per trial; settings are told apart by its ``setting``.
-        folder: is made if missing. Files of the same name are overwritten.
+        folder: is made if missing. Files of the same name are overwritten, and
+            figures of an earlier ``draw`` that are none of this one's removed.
 
     Returns:
         The files written: a PNG and an SVG per figure, then ``digests.json``.
@@ -70,9 +71,17 @@ def draw(frame: pd.DataFrame, folder: Path) -> list[Path]:
         written += style.save(sheet.plot.draw(sheet.data, sheet.subtitle), folder, sheet.stem)
         found[sheet.stem] = digest(sheet.data)
     listing = folder / DIGESTS
+    for stem in _listed(listing) - found.keys():
+        for suffix in (".png", ".svg"):
+            (folder / f"{stem}{suffix}").unlink(missing_ok=True)
     with replacing(listing) as draft:
         draft.write_text(json.dumps(found, indent=2, sort_keys=True) + "\n", encoding="ascii")
     return [*written, listing]
+
+
+def _listed(listing: Path) -> set[str]:
+    """The stems of the figures that a listing names."""
+    return set(json.loads(listing.read_text(encoding="ascii"))) if listing.exists() else set()
 
 
 def digests(frame: pd.DataFrame) -> dict[str, str]:

@@ -27,7 +27,7 @@ _FEWEST_RANKED = 3  # variants below which a rank correlation says nothing
 def data(rows: pd.DataFrame) -> pd.DataFrame:
     """A row per variant, the cheapest first and those without a measurement last."""
     shown = of.variants(rows)
-    overhead = of.measured(shown, "overhead_pct")
+    overhead = of.number(shown, "overhead_pct")
     if overhead.isna().all():
         return pd.DataFrame()
     explained = pd.DataFrame(
@@ -36,8 +36,8 @@ def data(rows: pd.DataFrame) -> pd.DataFrame:
             "placement": shown["placement"].astype(str),
             **{f"{cost}_pct": of.over_trunk_pct(rows, cost) for cost in COSTS},
             "overhead_pct": overhead,
-            "low_pct": of.measured(shown, "overhead_low_pct"),
-            "high_pct": of.measured(shown, "overhead_high_pct"),
+            "low_pct": of.number(shown, "overhead_low_pct"),
+            "high_pct": of.number(shown, "overhead_high_pct"),
             "gap": of.gap(shown, overhead),
             "noise_low_pct": of.number(rows, "noise_low_pct").min(),
             "noise_high_pct": of.number(rows, "noise_high_pct").max(),

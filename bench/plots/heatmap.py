@@ -25,11 +25,11 @@ def data(rows: pd.DataFrame) -> pd.DataFrame:
     """A row per cell of placement x ratio, also for the cells that nothing filled."""
     shown = of.variants(rows)
     shown = shown[of.in_grid(shown)]
-    overhead = of.measured(shown, "overhead_pct")
+    overhead = of.number(shown, "overhead_pct")
     if overhead.isna().all():
         return pd.DataFrame()
-    low = of.measured(shown, "overhead_low_pct")
-    high = of.measured(shown, "overhead_high_pct")
+    low = of.number(shown, "overhead_low_pct")
+    high = of.number(shown, "overhead_high_pct")
     cells = pd.DataFrame(
         {
             "placement": shown["placement"].astype(str),

@@ -22,7 +22,7 @@ _LEAST_GROUP = 3  # slots that the name of a group needs
 def data(rows: pd.DataFrame) -> pd.DataFrame:
     """A row per variant: its group, ratio, overhead and interval, or why it has none."""
     shown = of.variants(rows)
-    overhead = of.measured(shown, "overhead_pct")
+    overhead = of.number(shown, "overhead_pct")
     if overhead.isna().all():
         return pd.DataFrame()
     return pd.DataFrame(
@@ -32,8 +32,8 @@ def data(rows: pd.DataFrame) -> pd.DataFrame:
             "reduction": of.number(shown, "reduction"),
             "se": shown["se"].astype(str),
             "overhead_pct": overhead,
-            "low_pct": of.measured(shown, "overhead_low_pct"),
-            "high_pct": of.measured(shown, "overhead_high_pct"),
+            "low_pct": of.number(shown, "overhead_low_pct"),
+            "high_pct": of.number(shown, "overhead_high_pct"),
             "gap": of.gap(shown, overhead),
             "noise_low_pct": of.number(rows, "noise_low_pct").min(),
             "noise_high_pct": of.number(rows, "noise_high_pct").max(),

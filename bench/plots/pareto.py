@@ -33,7 +33,7 @@ def data(rows: pd.DataFrame) -> pd.DataFrame:
     """The trunk, then a row per variant: parameters, latency, and on which front it is."""
     shown = pd.concat([of.trunk(rows), of.variants(rows)])
     is_variant = shown["placement"] != "none"
-    time = 1e3 * of.measured(shown, "latency_s")
+    time = 1e3 * of.number(shown, "latency_s")
     added = of.number(shown, "se_params") / 1e6
     usable = is_variant & time.notna() & (added > 0)
     if not usable.any():
@@ -46,8 +46,8 @@ def data(rows: pd.DataFrame) -> pd.DataFrame:
             "params_m": of.number(shown, "params") / 1e6,
             "se_params_m": added,
             "latency_ms": time,
-            "low_ms": 1e3 * of.measured(shown, "latency_low_s"),
-            "high_ms": 1e3 * of.measured(shown, "latency_high_s"),
+            "low_ms": 1e3 * of.number(shown, "latency_low_s"),
+            "high_ms": 1e3 * of.number(shown, "latency_high_s"),
             "on_front": _front_within(usable, added, time),
             "on_front_everywhere": _front_within(whole, added, time),
             "gap": of.gap(shown, time.where(usable | ~is_variant)),

@@ -16,11 +16,6 @@ def number(rows: pd.DataFrame, column: str) -> pd.Series:
     return pd.Series(values, index=rows.index, dtype=float)
 
 
-def measured(rows: pd.DataFrame, column: str) -> pd.Series:
-    """A measured column as floats, NaN also where the trial did not end well."""
-    return number(rows, column).where(rows["status"] == "ok")
-
-
 def gap(rows: pd.DataFrame, values: pd.Series) -> pd.Series:
     """Why a value is missing: the trial's status, or empty where the value is there."""
     reason = rows["status"].astype(str).replace("ok", "not measured")

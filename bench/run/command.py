@@ -64,8 +64,7 @@ def run(request: Request, console: Console) -> int:
     if not completed:
         console.print("Interrupted; nothing is lost. The same command goes on from here.")
         return INTERRUPTED
-    _tell_what_is_left(plan, frame, console)
-    return 0 if frame["status"].isin(["ok", NOT_MEASURED]).any() else 1
+    return _tell_what_is_left(plan, frame, console)
 
 
 def _plan(request: Request, trials: tuple[Trial, ...], ledger: Ledger) -> Plan:
@@ -99,9 +98,13 @@ def _complete(sweep: Sweep) -> bool:
     return True
 
 
-def _tell_what_is_left(plan: Plan, frame: pd.DataFrame, console: Console) -> None:
-    """Name what failed, and how many intervals are wider than asked."""
-    frame = frame[frame["trial"].isin([trial.key for trial in plan.trials])]
+def _tell_what_is_left(plan: Plan, frame: pd.DataFrame, console: Console) -> int:
+    """Name what failed, and how many intervals are wider than asked; 1 if all has failed."""
+    if frame.empty:
+        console.print("Nothing could be measured.", highlight=False)
+        return 1
+    wanted = {key for trial in plan.trials for key in (trial.key, trial.counted.key)}
+    frame = frame[frame["trial"].isin(wanted)]
     failed = frame[~frame["status"].isin(["ok", NOT_MEASURED])]
     for row in failed.itertuples():
         console.print(f"{row.trial}: {row.status}, {row.reason}", highlight=False)
@@ -114,3 +117,4 @@ def _tell_what_is_left(plan: Plan, frame: pd.DataFrame, console: Console) -> Non
             f"(now {plan.target.budget_s:.0f}s) goes on from here.",
             highlight=False,
         )
+    return 0 if frame["status"].isin(["ok", NOT_MEASURED]).any() else 1

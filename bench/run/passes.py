@@ -92,7 +92,8 @@ class _Passes:
         sweep, visit = self._sweep, uuid.uuid4().hex[:12]
         started = time.monotonic()
         left_s = self._deadline - started
-        until = started + visit_s(sweep.ledger, self.unfinished(), left_s, self._startup_s)
+        wanting = {block.key: block for block in [*self.unfinished(), block]}
+        until = started + visit_s(sweep.ledger, list(wanting.values()), left_s, self._startup_s)
         references = tuple(sweep.references.get(arm.trial.counted) for arm in block.arms)
         command = OpenBlock(block.key, visit, self._rng.getrandbits(32), block.arms, references)
         try:

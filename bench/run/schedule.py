@@ -56,11 +56,12 @@ def quick_overheads(ledger: Ledger, block: PlannedBlock) -> dict[Arm, Interval]:
 def is_precise(
     ledger: Ledger, block: PlannedBlock, overheads: dict[Arm, Interval], target: Target
 ) -> bool:
-    """Whether every interval is as narrow as asked, from enough processes."""
-    return (
-        len(ledger.visits_of(block.key)) >= PROCESSES
-        and bool(overheads)
-        and all(interval.half_width <= target.precision for interval in overheads.values())
+    """Whether every interval is as narrow as asked, each from enough processes."""
+    visits = ledger.visits_of(block.key)
+    return bool(overheads) and all(
+        interval.half_width <= target.precision
+        and sum(arm in log.block.arms for log in visits) >= PROCESSES
+        for arm, interval in overheads.items()
     )
 
 

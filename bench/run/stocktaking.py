@@ -15,7 +15,7 @@ from bench.record import Counts, Memory, Outcome, Quantity
 from bench.run.schedule import blocks_left
 from bench.run.sweep import Sweep
 from bench.run.worker_process import WorkerDied
-from bench.trial import Trial
+from bench.trial import Device, Trial
 
 # Trials per command.
 CHUNK = 4
@@ -37,15 +37,16 @@ class Job:
 async def take_stock(sweep: Sweep) -> None:
     """Count, weigh and compute references where not done yet, on as many workers as CPUs.
 
-    Memory is measured in forks of a worker that has run no operator, counting
-    and references run operators: so no worker does both.
+    Memory of the CPU is measured in forks of a worker that has run no
+    operator; all else runs operators. So no worker does both.
     """
     quantities = sweep.plan.quantities
     computing = [
         *(_counting_jobs(sweep) if "counts" in quantities else ()),
         *(_reference_jobs(sweep) if "latency" in quantities else ()),
+        *(_weighing_jobs(sweep, "cuda") if "memory" in quantities else ()),
     ]
-    weighing = _weighing_jobs(sweep) if "memory" in quantities else []
+    weighing = _weighing_jobs(sweep, "cpu") if "memory" in quantities else []
     total = sum(len(job.trials) for job in (*computing, *weighing))
     if not total:
         return
@@ -96,11 +97,13 @@ def _chunks(
     ]
 
 
-def _weighing_jobs(sweep: Sweep) -> list[Job]:
+def _weighing_jobs(sweep: Sweep, device: Device) -> list[Job]:
     return [
         Job(lambda trials: MeasureMemory(*trials), "memory", (trial,))
         for trial in sweep.plan.trials
-        if trial not in sweep.ledger.memory and sweep.is_open(trial, "memory")
+        if trial.workload.device == device
+        and trial not in sweep.ledger.memory
+        and sweep.is_open(trial, "memory")
     ]
 
 
@@ -135,7 +138,10 @@ def _keep_failure(sweep: Sweep, outcome: Outcome) -> None:
     """Without a reference, no trial that shares it has a latency."""
     trials = [outcome.trial]
     if outcome.quantity == "latency":
-        trials = [each for each in sweep.plan.trials if each.counted == outcome.trial]
+        arms = (arm for block in sweep.plan.blocks for arm in block.arms)
+        trials = list(
+            dict.fromkeys(arm.trial for arm in arms if arm.trial.counted == outcome.trial)
+        )
     for trial in trials:
         sweep.keep(msgspec.structs.replace(outcome, trial=trial))
     sweep.display.note(f"{outcome.trial.key}: {outcome.status}, {outcome.reason}")

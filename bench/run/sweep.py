@@ -20,6 +20,8 @@ from bench.run.worker_process import WorkerDied, WorkerProcess
 from bench.trial import Trial
 
 WORKER = (sys.executable, "-m", "bench.measure.worker")
+# How often a worker is started before it is the installation that is to blame.
+STARTS = 3
 # A failure of these kinds may not come again, so the next run tries anew.
 TRANSIENT = ("crashed", "timeout", "oom")
 
@@ -69,15 +71,20 @@ class Sweep:
 
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[WorkerProcess]:
-        """A fresh worker that is ready for commands."""
-        async with WorkerProcess(self.plan.worker, timeout_s=self.plan.timeout_s) as worker:
-            try:
-                async for record in worker.greet():
-                    self._check_source(record)
-                    self.keep(record)
-            except WorkerDied as death:
-                raise WorkerError(f"a worker could not start: {death}") from death
-            yield worker
+        """A fresh worker that is ready for commands; one that dies as it starts is replaced."""
+        for start in range(1, STARTS + 1):
+            async with WorkerProcess(self.plan.worker, timeout_s=self.plan.timeout_s) as worker:
+                try:
+                    async for record in worker.greet():
+                        self._check_source(record)
+                        self.keep(record)
+                except WorkerDied as death:
+                    self.display.note(f"a worker could not start: {death}")
+                    if start == STARTS:
+                        raise WorkerError(f"a worker could not start: {death}") from death
+                    continue
+                yield worker
+                return
 
     def _check_source(self, record: Answer) -> None:
         """Code that was edited in mid-run must not be measured as if it were the old."""

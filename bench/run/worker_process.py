@@ -55,9 +55,9 @@ class WorkerProcess:
 
     async def __aexit__(self, *_: object) -> None:
         process = self._running()
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+        # Its forks too: they hold its pipes, and would be waited for.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
         self._errors.close()
 

@@ -11,7 +11,7 @@ from torchvision.models import ResNet18_Weights
 
 import se_models
 from se_models import PLACEMENTS, SEConfig, resnet18, resnet50
-from se_models.config import ARCHITECTURES
+from se_models.config import ARCHITECTURES, BLOCKS, Architecture
 from se_models.resnet import se_modules
 
 QUICK = ("resnet18", "resnet50")
@@ -42,14 +42,16 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, T
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_trunk_and_se(architecture: str) -> None:
+def test_trunk_and_se(architecture: Architecture) -> None:
     """Each constructor puts SE into every block of torchvision's trunk of its own name."""
     with torch.device("meta"):
         ours, theirs = build(architecture, se=SEConfig("inner")), models.get_model(architecture)
     state = ours.state_dict()
     trunk = [(name, value.shape) for name, value in state.items() if ".se." not in name]
     assert trunk == [(name, value.shape) for name, value in theirs.state_dict().items()]
-    blocks = [block for stage in (1, 2, 3, 4) for block in ours.get_submodule(f"layer{stage}")]
+    stages = [ours.get_submodule(f"layer{stage}") for stage in (1, 2, 3, 4)]
+    assert tuple(map(len, stages)) == BLOCKS[architecture]
+    blocks = [block for stage in stages for block in stage]
     assert [block.placement for block in blocks] == ["inner"] * len(blocks)
 
 

@@ -152,3 +152,15 @@ class TestDraw:
             env={**os.environ, "PYTHONPATH": root}, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_figure_that_is_drawn_no_more_is_removed(tmp_path: Path) -> None:
+    """With a second setting the names change, and no old picture stays beside the new ones."""
+    frame = few("none", "standard-r8", "standard-r16")
+    plots.draw(frame, tmp_path)
+    (tmp_path / "mine.png").touch()
+    plots.draw(pd.concat([frame, frame.assign(setting="another@setting")]), tmp_path)
+    assert not (tmp_path / "overhead.png").exists()
+    assert not (tmp_path / "overhead.svg").exists()
+    assert (tmp_path / "mine.png").exists()
+    assert len(list(tmp_path.glob("overhead-*.png"))) == 2
