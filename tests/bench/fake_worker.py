@@ -6,8 +6,9 @@ exactly, in milliseconds and without torch.
 
 Arguments ``EVENT:LABEL`` make it misbehave where the variant of that label is
 concerned: ``die-open``, ``die-round``, ``die-count``, ``die-reference``,
-``hang-round``, ``wrong``, ``oom``. ``no-start`` makes it fail at once. With ``once:FILE``
-before it, the misbehaviour happens only while FILE does not exist.
+``hang-round``, ``hang-fork``, ``wrong``, ``oom``. ``no-start`` makes it fail at
+once. With ``once:FILE`` before it, the misbehaviour happens only while FILE
+does not exist.
 """
 
 from __future__ import annotations
@@ -65,13 +66,16 @@ class FakeWorker:
         self.visit, self.rounds = "", 0
 
     def misbehaves(self, event: str, trial: Trial) -> bool:
-        if self.event != event or trial.variant.se.label != self.label:
+        matches = self.event == event and trial.variant.se.label == self.label
+        return matches and not self.has_happened()
+
+    def has_happened(self) -> bool:
+        """Whether it was to happen once only, and has; from now on it has."""
+        if self.once is None:
             return False
-        if self.once is not None:
-            if self.once.exists():
-                return False
-            self.once.touch()
-        return True
+        happened = self.once.exists()
+        self.once.touch()
+        return happened
 
     def count(self, trials: tuple[Trial, ...]) -> None:
         for trial in trials:
@@ -79,6 +83,14 @@ class FakeWorker:
                 os.kill(os.getpid(), signal.SIGKILL)
             extra = trial.variant.se.reduction
             send(Counts(trial, 1000 + extra, extra, 10**6, 10**4, 10**5, 60, 2**20))
+
+    def hang_in_a_fork(self) -> None:
+        """As a forked measurement does that takes too long, the pipes of its parent in hand."""
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+        time.sleep(20)
+        Path(os.environ["FAKE_SURVIVOR"]).touch()
 
     def refer(self, trials: tuple[Trial, ...]) -> None:
         for trial in trials:
@@ -134,7 +146,7 @@ class FakeWorker:
                 send(Outcome(arm.trial, "latency", "ok", visit=self.visit))
 
     def serve(self) -> None:
-        if self.event == "no-start":
+        if self.event == "no-start" and not self.has_happened():
             sys.exit("ImportError: no torch here")
         name = str(os.getpid())
         send(Environment(name, describe_machine(), describe_source(), RUNTIME, 0.01))
@@ -144,6 +156,8 @@ class FakeWorker:
                 case CountTrials(trials):
                     self.count(trials)
                 case MeasureMemory(trial):
+                    if self.misbehaves("hang-fork", trial):
+                        self.hang_in_a_fork()
                     send(Memory(trial, 2**20, None))
                 case MakeReferences(trials):
                     self.refer(trials)

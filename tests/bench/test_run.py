@@ -208,6 +208,25 @@ def test_a_worker_that_cannot_start_ends_the_run_with_its_reason(run_fake: RunFa
         run_fake("no-start")
 
 
+def test_a_worker_that_dies_as_it_starts_is_replaced(
+    run_fake: RunFake, out: Path, tmp_path: Path
+) -> None:
+    """One unlucky start costs nothing."""
+    assert run_fake(f"once:{tmp_path / 'died'}", "no-start") == 0
+    assert set(table_in(out)["status"]) == {"ok"}
+
+
+def test_a_worker_is_stopped_with_its_forks(
+    run_fake: RunFake, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fork holds its parent's pipes, so the run would wait for it to the end."""
+    survivor = tmp_path / "survivor"
+    monkeypatch.setenv("FAKE_SURVIVOR", str(survivor))
+    run_fake("hang-fork:pre-r16", timeout_s=6.0)
+    assert outcomes_in(out)["pre-r16", "memory"].status == "timeout"
+    assert not survivor.exists()
+
+
 def wait_for_rounds(out: Path, count: int) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
