@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.options import add_effort, add_grid, add_out, grid_from
+from bench.options import add_effort, add_grid, add_out, grid_from, seconds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,10 +74,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument(
         "--timeout",
-        type=float,
+        type=seconds,
         default=300.0,
-        metavar="SECONDS",
-        help="how long a worker may say nothing before it is stopped (default: %(default)g)",
+        metavar="TIME",
+        help="how long a worker may say nothing before it is stopped (default: 5m)",
     )
 
     listing = _add(
