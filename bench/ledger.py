@@ -146,14 +146,15 @@ class Ledger:
         Where they met in the same rounds, by the ratio of the one to the other
         there; else by their overheads, whose intervals then must not overlap.
         """
-        arms = Arm(one, "variant"), Arm(other, "variant")
-        blocks = self.block_of(one), self.block_of(other)
-        if None in blocks:
+        first, second = Arm(one, "variant"), Arm(other, "variant")
+        block, block_2 = self.block_of(one), self.block_of(other)
+        if block is None or block_2 is None:
             raise ValueError(f"{one.key} and {other.key} must both be measured")
-        if blocks[0] == blocks[1]:
-            ratio = bootstrap_median(self.ratios(str(blocks[0]), *arms))
+        if block == block_2:
+            ratio = bootstrap_median(self.ratios(block, first, second))
             if ratio is not None:
                 return not ratio.covers(1.0)
-        overheads = [self.overhead(str(b), arm) for b, arm in zip(blocks, arms, strict=True)]
-        first, second = (overhead for overhead in overheads if overhead is not None)
-        return not first.overlaps(second)
+        overhead, overhead_2 = self.overhead(block, first), self.overhead(block_2, second)
+        assert overhead is not None  # the blocks were found by their rounds
+        assert overhead_2 is not None
+        return not overhead.overlaps(overhead_2)

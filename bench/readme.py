@@ -126,14 +126,15 @@ def _headline(frame: pd.DataFrame) -> str:
         f"Over all placements and ratios the price runs from {_overhead(cheapest)} "
         f"(`{cheapest['se']}`) to {_overhead(dearest)} (`{dearest['se']}`).\n"
     )
-    trunk = frame[frame["placement"] == "none"].iloc[0]
-    for _, paper in full[full["se"] == "standard-r16"].iterrows():
-        arithmetic = 100 * (paper["flops"] / trunk["flops"] - 1)
-        text = (
-            f"SE as published (`standard`, r = 16) adds {arithmetic:.2f} % arithmetic to a "
-            f"{paper['architecture']} and {_overhead(paper)} time. {text}"
-        )
-    return text
+    published = full[full["se"] == "standard-r16"]
+    if published.empty:
+        return text
+    paper, trunk = published.iloc[0], frame[frame["placement"] == "none"].iloc[0]
+    arithmetic = 100 * (paper["flops"] / trunk["flops"] - 1)
+    return (
+        f"SE as published (`standard`, r = 16) adds {arithmetic:.2f} % arithmetic to a "
+        f"{paper['architecture']} and {_overhead(paper)} time. {text}"
+    )
 
 
 def _overhead(row: pd.Series) -> str:

@@ -43,13 +43,12 @@ def trials_frame(ledger: Ledger) -> pd.DataFrame:
     Sorted by setting, then by overhead; the trunk stands first and what was
     not measured last.
     """
-    rows = [_row(ledger, trial) for trial in _trials(ledger)]
-    if not rows:
+    by_key = {trial.key: trial for trial in _trials(ledger)}
+    if not by_key:
         return pd.DataFrame()
-    frame = pd.DataFrame(rows)
+    frame = pd.DataFrame([_row(ledger, trial) for trial in by_key.values()])
     for column in _INTEGERS:
         frame[column] = frame[column].astype("Int64")
-    by_key = {trial.key: trial for trial in _trials(ledger)}
 
     def differ(one: str, other: str) -> bool:
         return ledger.differ(by_key[one], by_key[other])

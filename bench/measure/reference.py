@@ -13,7 +13,6 @@ from bench.trial import DType
 # over all ten architectures; a wrong model is off by far more.
 TOLERANCES: dict[DType, float] = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
 
-
 # Of a large batch as many images are compared at either end: in eval mode each image
 # has an output of its own, and hundreds in float64 take minutes.
 IMAGES_PER_END = 2

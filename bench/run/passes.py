@@ -79,21 +79,22 @@ class _Passes:
             async with self._sweep.worker() as worker:
                 self._startup_s = time.monotonic() - started
                 while waiting:
-                    block = waiting.pop()
-                    if block not in self.unfinished():
+                    block, left = waiting.pop(), self.unfinished()
+                    if block not in left:
                         continue  # out of time, or given up
                     try:
-                        await self._visit(worker, block)
+                        await self._visit(worker, block, left)
                     except WorkerDied as death:
                         self._mourn(block, death)
                         break
 
-    async def _visit(self, worker: WorkerProcess, block: PlannedBlock) -> None:
+    async def _visit(
+        self, worker: WorkerProcess, block: PlannedBlock, unfinished: list[PlannedBlock]
+    ) -> None:
         sweep, visit = self._sweep, uuid.uuid4().hex[:12]
         started = time.monotonic()
         left_s = self._deadline - started
-        wanting = {block.key: block for block in [*self.unfinished(), block]}
-        until = started + visit_s(sweep.ledger, list(wanting.values()), left_s, self._startup_s)
+        until = started + visit_s(sweep.ledger, unfinished, left_s, self._startup_s)
         references = tuple(sweep.references.get(arm.trial.counted) for arm in block.arms)
         command = OpenBlock(block.key, visit, self._rng.getrandbits(32), block.arms, references)
         try:

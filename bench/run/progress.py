@@ -165,8 +165,10 @@ def display_for(console: Console) -> LiveDisplay | PlainDisplay:
 
 def _tables(seen: dict[str, dict[Arm, Interval]]) -> Iterator[RenderableType]:
     """The current block in full, then what the others have come to, the cheapest first."""
-    *others, current = seen or [""]
-    if seen.get(current):
+    if not seen:
+        return
+    *others, current = seen
+    if seen[current]:
         table = Table(title=current, title_justify="left", box=None)
         table.add_column("variant")
         table.add_column("overhead", justify="right")

@@ -174,7 +174,7 @@ def test_a_death_while_counting_is_blamed_on_the_trial_under_way(
 
 
 def test_a_trial_without_a_reference_is_not_timed(run_fake: RunFake, out: Path) -> None:
-    """What it cannot be checked against costs it its latency, at every batch that shares it."""
+    """What it cannot be checked against costs it its latency, at every thread count."""
     grid = Grid(placements=("standard",), reductions=(4, 16), threads=(1, 2))
     assert run_fake("die-reference:standard-r16", grid=grid) == 0
     table = pd.read_parquet(out / "table.parquet").set_index(["threads", "se"])
