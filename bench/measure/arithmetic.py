@@ -77,7 +77,7 @@ def count_arithmetic(model: nn.Module, example: Tensor) -> Arithmetic:
     if not example.is_meta:
         model, example = meta_twin(model, dtype=example.dtype), example.to("meta")
     counted = _count_by_trace(model, example)
-    with on_meta(), FlopCounterMode(display=False) as counter:
+    with on_meta(model), FlopCounterMode(display=False) as counter:
         model(example)
     if counter.get_total_flops() != 2 * counted.macs:
         raise RuntimeError(
@@ -94,7 +94,7 @@ def _count_by_trace(twin: nn.Module, example: Tensor) -> Arithmetic:
         .uncalled_modules_warnings(False)
         .set_op_handle(**{f"aten::{name}": _one_per_output for name in ELEMENTWISE})
     )
-    with on_meta(), _TracedConvolution():
+    with on_meta(twin), _TracedConvolution():
         analysis.total()
     counts = analysis.by_operator()
     foreign = {f"aten::{name}" for name in counts.keys() - {*MATRIX_PRODUCTS, *ELEMENTWISE}}
@@ -123,7 +123,7 @@ class _OneModule(nn.Module):
         super().__init__()
         # The tracer takes a tensor that requires gradients from its own module alone.
         self.weights = nn.ParameterList(w for w in model.parameters() if w.requires_grad)
-        self._run = model.__call__  # a bound method: the model itself would become a child
+        self._run = model.forward  # a bound method: the model itself would become a child
 
     def forward(self, example: Tensor) -> Any:
         return self._run(example)

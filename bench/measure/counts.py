@@ -47,7 +47,7 @@ def count(trial: Trial, model: nn.Module) -> Counts:
     arithmetic = count_arithmetic(twin, example)
     traffic = Traffic()
     live = LiveBytes(chain(twin.parameters(), twin.buffers(), (example,)))
-    with on_meta(), Watch(traffic, live):
+    with on_meta(twin), Watch(traffic, live):
         twin(example)
     if traffic.elementwise_outputs != arithmetic.elementwise_ops:
         raise RuntimeError(

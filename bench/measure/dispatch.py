@@ -80,14 +80,32 @@ def meta_twin(
 
 
 @contextmanager
-def on_meta() -> Iterator[None]:
-    """Around forwards of meta models; a mode that is to see their calls is entered after it.
+def on_meta(model: nn.Module) -> Iterator[None]:
+    """Around forwards of a meta model; a mode that is to see its calls is entered after it.
 
     It is ``no_grad``, since ``inference_mode`` would hide the transients
-    inside composite operators.
+    inside composite operators. Hooks on the model's modules do not run.
     """
-    with torch.no_grad(), _Remembered():  # type: ignore[no-untyped-call]
+    with torch.no_grad(), _Remembered(), _called_directly(model):  # type: ignore[no-untyped-call]
         yield
+
+
+@contextmanager
+def _called_directly(model: nn.Module) -> Iterator[None]:
+    """Calling a module of the model calls its ``forward`` and nothing else.
+
+    The tracer walks Python's whole stack for each of its nodes, and three of
+    four frames there are of ``nn.Module``'s machinery.
+    """
+    kinds = {type(module) for module in model.modules()}
+    plain = [kind for kind in kinds if kind.__call__ is nn.Module.__call__]
+    for kind in plain:
+        kind.__call__ = kind.forward  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        for kind in plain:
+            del kind.__call__
 
 
 _BATCH_NORM_TRAINING = 5  # the place of ``training`` among native_batch_norm's arguments

@@ -32,7 +32,7 @@ def watch(model: nn.Module, example: Tensor, *others: Tensor) -> tuple[Traffic, 
     """One forward, on the device where model and example are."""
     traffic = Traffic()
     live = LiveBytes(chain(model.parameters(), model.buffers(), (example, *others)))
-    with on_meta() if example.is_meta else nullcontext(), torch.no_grad(), Watch(traffic, live):
+    with on_meta(model) if example.is_meta else nullcontext(), torch.no_grad(), Watch(traffic, live):
         model(example)
     return traffic, live
 
@@ -154,12 +154,25 @@ def test_meta_is_as_the_cpu(
     assert on_cpu[1].peak_bytes == on_twin[1].peak_bytes
 
 
+def test_modules_are_called_as_ever_afterwards() -> None:
+    """A hook does not run in a forward on meta, and runs again after it."""
+    twin, example = meta_twin(tiny_network()), torch.zeros(2, 3, 8, 8, device="meta")
+    seen: list[nn.Module] = []
+    first = twin.get_submodule("0")
+    first.register_forward_hook(lambda module, args, output: seen.append(module))
+    with on_meta(twin):
+        twin(example)
+    assert not seen
+    twin(example)
+    assert seen == [first]
+
+
 def test_remembered_answers_change_nothing() -> None:
     """A forward whose shapes were seen before makes the same calls as the first."""
     twin, example = meta_twin(tiny_network()), torch.zeros(7, 3, 8, 8, device="meta")
     first, second = Names(), Names()
     for names in (first, second):
-        with on_meta(), Watch(names):
+        with on_meta(twin), Watch(names):
             twin(example)
     assert first.seen == second.seen
     assert "aten.convolution.default" in first.seen
@@ -168,7 +181,7 @@ def test_remembered_answers_change_nothing() -> None:
 def test_remembered_answer_is_a_tensor_of_its_own() -> None:
     """Two calls alike return two tensors: one may be overwritten without the other."""
     x = torch.zeros(3, device="meta")
-    with on_meta():
+    with on_meta(nn.Identity()):
         first, second = x.sigmoid(), x.sigmoid()
     assert first.untyped_storage()._cdata != second.untyped_storage()._cdata
 
@@ -176,7 +189,7 @@ def test_remembered_answer_is_a_tensor_of_its_own() -> None:
 def test_remembered_answers_tell_numbers_apart() -> None:
     """One and one point nought are the same key of a dictionary and not the same operand."""
     x = torch.zeros(3, dtype=torch.int64, device="meta")
-    with on_meta():
+    with on_meta(nn.Identity()):
         assert torch.add(x, 1).dtype == torch.int64
         assert torch.add(x, 1.0).dtype == torch.float32
 
