@@ -19,14 +19,19 @@ from bench.record import (
     Environment,
     Memory,
     Outcome,
+    Planned,
     Quantity,
     Record,
     Role,
     Round,
+    Status,
     Visited,
 )
 from bench.stats import RESAMPLES, Array, Interval, bootstrap_median
 from bench.trial import Trial
+
+# A failure of these kinds may not come again, so the next run tries anew.
+TRANSIENT: tuple[Status, ...] = ("crashed", "timeout", "oom")
 
 
 @dataclass
@@ -65,6 +70,7 @@ class Ledger:
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
         self.environments: list[Environment] = []
+        self.planned: dict[Trial, Planned] = {}
         self.counts: dict[Trial, Counts] = {}
         self.memory: dict[Trial, Memory] = {}
         self.outcomes: dict[tuple[Trial, Quantity], Outcome] = {}
@@ -76,6 +82,8 @@ class Ledger:
         match record:
             case Environment():
                 self.environments.append(record)
+            case Planned():
+                self.planned[record.trial] = record
             case Counts():
                 self.counts[record.trial] = record
             case Memory():
@@ -115,6 +123,11 @@ class Ledger:
             role: Role = "trunk" if trial == trial.trunk else "variant"
             key, is_known = (trial, quantity), self.block_of(trial, role) is not None
         return None if is_known else self.outcomes.get(key)
+
+    def is_open(self, trial: Trial, quantity: Quantity) -> bool:
+        """Whether nothing final is known of why the trial has no such quantity."""
+        outcome = self.outcomes.get((trial, quantity))
+        return outcome is None or outcome.status in TRANSIENT
 
     def trunk_visits(self, trial: Trial) -> list[VisitLog]:
         """All visits, of whatever block, in which the trial's trunk was measured."""

@@ -55,6 +55,12 @@ class Environment(_Line, frozen=True, tag="environment"):
     startup_s: float
 
 
+class Planned(_Line, frozen=True, tag="planned"):
+    """A trial that a run set out to measure: from here on it has a row, whatever comes of it."""
+
+    trial: Trial
+
+
 class Counts(_Line, frozen=True, tag="counts"):
     """What can be counted, and is the same each time.
 
@@ -145,7 +151,7 @@ class Outcome(_Line, frozen=True, tag="outcome"):
 
 
 Record = (
-    Header | Environment | Counts | Memory | Block | Round | Visited | Outcome
+    Header | Environment | Planned | Counts | Memory | Block | Round | Visited | Outcome
 )  # a tagged union: ``kind`` decides
 
 _DECODER = msgspec.json.Decoder(Record)

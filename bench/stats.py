@@ -20,6 +20,8 @@ Array: TypeAlias = NDArray[np.float64]
 
 RESAMPLES = 2000
 LEVEL = 0.95
+# A bootstrap holds about so many values at once, some dozens of megabytes.
+DRAWN_AT_ONCE = 1_000_000
 # 1.4826 times the median absolute deviation estimates a normal distribution's sd.
 MAD_TO_SD = 1.4826
 
@@ -68,7 +70,9 @@ def bootstrap_median(
     if not values:
         return None
     rng = np.random.default_rng(seed)
-    medians = _resampled_medians(values, resamples, rng)
+    at_once = max(1, DRAWN_AT_ONCE // (len(values) * max(map(len, values))))
+    chunks = [min(at_once, resamples - start) for start in range(0, resamples, at_once)]
+    medians = np.concatenate([_resampled_medians(values, chunk, rng) for chunk in chunks])
     tail = 100 * (1 - level) / 2
     low, high = np.percentile(medians, [tail, 100 - tail])
     return Interval(float(np.median(np.concatenate(values))), float(low), float(high))

@@ -38,12 +38,12 @@ _INTEGERS = (
 
 
 def trials_frame(ledger: Ledger) -> pd.DataFrame:
-    """A row for every trial of which anything is known, failures included.
+    """A row for every trial that was planned, whatever came of it.
 
     Sorted by setting, then by overhead; the trunk stands first and what was
     not measured last.
     """
-    by_key = {trial.key: trial for trial in _trials(ledger)}
+    by_key = {trial.key: trial for trial in ledger.planned}
     if not by_key:
         return pd.DataFrame()
     frame = pd.DataFrame([_row(ledger, trial) for trial in by_key.values()])
@@ -73,15 +73,6 @@ def write_table(frame: pd.DataFrame, folder: Path) -> list[Path]:
         with replacing(folder / name) as draft:
             write(draft)
     return [folder / name for name in writers]
-
-
-def _trials(ledger: Ledger) -> list[Trial]:
-    """Every trial that was weighed, measured or failed; counts alone stand for their own trial."""
-    rode = [arm.trial for log in ledger.visits.values() for arm in log.block.arms]
-    failed = [trial for trial, quantity in ledger.outcomes if quantity != "counts"]
-    known = dict.fromkeys([*ledger.memory, *rode, *failed])
-    covered = {trial.counted for trial in known}
-    return [*known, *(trial for trial in ledger.counts if trial not in covered)]
 
 
 def _row(ledger: Ledger, trial: Trial) -> Row:
@@ -121,7 +112,7 @@ def _blocks(blocks: str | tuple[int, ...]) -> str:
 
 def _machine(ledger: Ledger, trial: Trial) -> str:
     if not ledger.environments:
-        return ""
+        return "an unknown machine"  # the run was stopped before a worker had started
     environment = ledger.environments[0]
     if trial.workload.device == "cuda":
         return environment.runtime.gpu or "no GPU"

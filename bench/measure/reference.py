@@ -7,15 +7,27 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from bench.trial import DType
+from bench.trial import DType, Workload
 
 # The largest max|a - b| / max|b| against float64 that rounding in the dtype explains,
 # over all ten architectures; a wrong model is off by far more.
-TOLERANCES: dict[DType, float] = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
+_TOLERANCES: dict[DType, float] = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
 
 # Of a large batch as many images are compared at either end: in eval mode each image
 # has an output of its own, and hundreds in float64 take minutes.
 IMAGES_PER_END = 2
+
+
+def tolerance(workload: Workload) -> float:
+    """How far an output may be off under a workload, as ``disagreement`` has it.
+
+    A GPU that may use TF32 for float32, as cuDNN may by default, rounds what
+    it multiplies to the mantissa of float16.
+    """
+    backends = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    if workload.device == "cuda" and workload.dtype == "float32":
+        return _TOLERANCES["float16" if any(b.allow_tf32 for b in backends) else "float32"]
+    return _TOLERANCES[workload.dtype]
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from bench.measure import subject
 from bench.measure.failure import failure
 from bench.measure.latency import Rounds
 from bench.measure.paths import Forward, executor_of
-from bench.measure.reference import TOLERANCES, disagreement
+from bench.measure.reference import disagreement, tolerance
 from bench.measure.timers import Timer, WallTimer, timer_for
 from bench.protocol import OpenBlock
 from bench.record import Arm, Block, Outcome, Round
@@ -95,7 +95,7 @@ class Visit:
                 wrong_by = disagreement(forward(), reference)
         except Exception as error:
             return failure(trial, "latency", error, visit)
-        limit = TOLERANCES[trial.workload.dtype]
+        limit = tolerance(trial.workload)
         if wrong_by > limit:
             reason = f"max|a-b|/max|b| against float64 is {wrong_by:.2g}, the limit {limit:.2g}"
             return Outcome(trial, "latency", "wrong_result", reason, visit)

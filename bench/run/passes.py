@@ -18,70 +18,53 @@ from bench.grid import PlannedBlock
 from bench.order import balanced_orders
 from bench.protocol import CloseBlock, OpenBlock, RunRound
 from bench.record import Arm, Block, Outcome, Round, Visited
-from bench.run.schedule import (
-    LEAST_ROUNDS,
-    PROCESSES,
-    is_precise,
-    quick_overheads,
-    spent_s,
-    visit_s,
-)
+from bench.run.agenda import Agenda
+from bench.run.schedule import LEAST_ROUNDS, visit_s
 from bench.run.sweep import Sweep
 from bench.run.worker_process import WorkerDied, WorkerProcess
 
 # A block whose workers died this often is given up for this run.
 DEATHS_TO_GIVE_UP = 2
-# How often the intervals that end a visit are computed.
+# How often the intervals that end a visit are computed; less often when that takes long,
+# as it does for tens of thousands of rounds.
 LOOK_EVERY_S = 3.0
+LOOK_SHARE = 0.02
 
 
 async def measure_latency(sweep: Sweep) -> None:
-    """Visit every block until its overheads are precise, or the budget ends.
-
-    Every block gets one visit at least.
-    """
-    passes = _Passes(sweep)
-    while left := passes.unfinished():
+    """Visit the blocks until all overheads are precise, or the budget ends."""
+    agenda = Agenda(sweep.ledger, sweep.plan.blocks, sweep.plan.target)
+    passes = _Passes(sweep, agenda)
+    while left := agenda.left():
         await passes.go_over(left)
 
 
 class _Passes:
     """The state of the latency phase."""
 
-    def __init__(self, sweep: Sweep) -> None:
+    def __init__(self, sweep: Sweep, agenda: Agenda) -> None:
         self._sweep = sweep
-        self._blocks = sweep.plan.blocks
+        self._agenda = agenda
         self._rng = random.Random(sweep.plan.seed + len(sweep.ledger.visits))
         self._deaths: Counter[str] = Counter()
-        self._finished = {block.key for block in self._blocks if self._look(block)}
         self._startup_s = 0.0
-        left_s = sweep.plan.target.budget_s - spent_s(sweep.ledger, self._blocks)
-        self._deadline = time.monotonic() + left_s
-        visits = PROCESSES * len(self._blocks)
-        sweep.display.begin("measuring, visits", visits, deadline=self._deadline)
-        sweep.display.done(self._visits_done())
-
-    def unfinished(self) -> list[PlannedBlock]:
-        """The blocks that still want visits, within the budget."""
-        out_of_time = time.monotonic() >= self._deadline
-        return [
-            block
-            for block in self._blocks
-            if block.key not in self._finished
-            and not (out_of_time and self._sweep.ledger.visits_of(block.key))
-        ]
+        blocks = sweep.plan.blocks
+        intervals = sum(len(block.arms) - 1 for block in blocks)  # each arm's but the trunk's
+        sweep.display.begin("measuring, precise", intervals, deadline=agenda.deadline)
+        for block in blocks:
+            self._show(block)
 
     async def go_over(self, blocks: list[PlannedBlock]) -> None:
         """One pass; a worker that dies is replaced for the blocks behind its last."""
         waiting = self._rng.sample(blocks, len(blocks))
-        while waiting := [block for block in waiting if block in self.unfinished()]:
+        while waiting := [block for block in waiting if block in self._agenda.left()]:
             started = time.monotonic()
             async with self._sweep.worker() as worker:
                 self._startup_s = time.monotonic() - started
                 while waiting:
-                    block, left = waiting.pop(), self.unfinished()
+                    block, left = waiting.pop(), self._agenda.left()
                     if block not in left:
-                        continue  # out of time, or given up
+                        continue  # out of time
                     try:
                         await self._visit(worker, block, left)
                     except WorkerDied as death:
@@ -89,12 +72,12 @@ class _Passes:
                         break
 
     async def _visit(
-        self, worker: WorkerProcess, block: PlannedBlock, unfinished: list[PlannedBlock]
+        self, worker: WorkerProcess, block: PlannedBlock, left: list[PlannedBlock]
     ) -> None:
         sweep, visit = self._sweep, uuid.uuid4().hex[:12]
         started = time.monotonic()
-        left_s = self._deadline - started
-        until = started + visit_s(sweep.ledger, unfinished, left_s, self._startup_s)
+        left_s = self._agenda.deadline - started
+        until = started + visit_s(sweep.ledger, left, left_s, self._startup_s)
         references = tuple(sweep.references.get(arm.trial.counted) for arm in block.arms)
         command = OpenBlock(block.key, visit, self._rng.getrandbits(32), block.arms, references)
         try:
@@ -108,18 +91,8 @@ class _Passes:
                 sweep.keep(record)
         finally:
             sweep.keep(Visited(visit, time.monotonic() - started))
-        if self._look(block):
-            self._finished.add(block.key)
-        sweep.display.done(self._visits_done())
-
-    def _visits_done(self) -> int:
-        """Of the visits that every block should have; a finished block wants no more."""
-        return sum(
-            PROCESSES
-            if block.key in self._finished
-            else min(PROCESSES, len(self._sweep.ledger.visits_of(block.key)))
-            for block in self._blocks
-        )
+        self._agenda.visited(block)
+        self._show(block)
 
     async def _open(self, worker: WorkerProcess, command: OpenBlock) -> tuple[Arm, ...]:
         """The arms that ride."""
@@ -140,7 +113,7 @@ class _Passes:
         until: float,
     ) -> None:
         """Rounds until the visit's time is over, or the block is precise."""
-        looked = time.monotonic()
+        look_at = time.monotonic() + LOOK_EVERY_S
         for number, order in enumerate(orders, start=1):
             cpu_s = time.process_time()
             async for record in worker.ask(RunRound(order)):
@@ -150,24 +123,26 @@ class _Passes:
             now = time.monotonic()
             if number >= LEAST_ROUNDS and now >= until:
                 return
-            if now - looked >= LOOK_EVERY_S:
-                if self._look(block) and number >= LEAST_ROUNDS:
+            if now >= look_at:
+                self._agenda.look(block)
+                self._show(block)
+                if self._agenda.is_precise(block) and number >= LEAST_ROUNDS:
                     return
-                looked = time.monotonic()
+                took_s = time.monotonic() - now
+                look_at = time.monotonic() + max(LOOK_EVERY_S, took_s / LOOK_SHARE)
             self._sweep.display.tick()
 
-    def _look(self, block: PlannedBlock) -> bool:
-        """Whether the block is precise; what was seen goes on the display."""
+    def _show(self, block: PlannedBlock) -> None:
+        """What was last seen of the block, on the display."""
         sweep = self._sweep
-        overheads = quick_overheads(sweep.ledger, block)
-        place = self._blocks.index(block) + 1
-        title = f"{block.setting.architecture}, block {place} of {len(self._blocks)}"
-        sweep.display.overheads(title, overheads)
-        return is_precise(sweep.ledger, block, overheads, sweep.plan.target)
+        blocks = sweep.plan.blocks
+        title = f"{block.setting.architecture}, block {blocks.index(block) + 1} of {len(blocks)}"
+        sweep.display.overheads(title, self._agenda.overheads(block))
+        sweep.display.done(self._agenda.precise_arms)
 
     def _give_up(self, block: PlannedBlock, riding: tuple[Arm, ...]) -> None:
         """No pair can be measured: what became of the trunk is also said of its variants."""
-        self._finished.add(block.key)
+        self._agenda.give_up(block)
         if riding:
             return  # alone: the variants have outcomes of their own
         trunk = self._sweep.ledger.outcomes[block.arms[0].trial, "latency"]
@@ -179,7 +154,7 @@ class _Passes:
         """Every arm of the block gets an outcome; after two deaths the block is given up."""
         self._deaths[block.key] += 1
         if self._deaths[block.key] >= DEATHS_TO_GIVE_UP:
-            self._finished.add(block.key)
+            self._agenda.give_up(block)
         for trial in dict.fromkeys(arm.trial for arm in block.arms):
             self._sweep.keep(Outcome(trial, "latency", death.status, death.reason))
         self._sweep.display.note(f"{block.key}: {death.reason}")

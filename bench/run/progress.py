@@ -9,12 +9,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Protocol, TextIO
 
 from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from bench.record import Arm
@@ -22,6 +23,44 @@ from bench.stats import Interval
 
 PAINT_EVERY_S = 1.0
 PLAIN_EVERY_S = 15.0
+# Before so much of a phase is done, its pace says little about what is left.
+ESTIMATE_FROM = 0.05
+
+
+@dataclass
+class Phase:
+    """A part of a run: how far it is, and how long it will take.
+
+    ``deadline`` and ``started`` are on the monotonic clock; a phase with a
+    deadline may end before it.
+    """
+
+    name: str
+    total: int
+    deadline: float | None = None
+    done: int = 0
+    started: float = field(default_factory=lambda: time.monotonic())
+
+    @property
+    def fraction(self) -> float:
+        """How far it is, between 0 and 1: by what is done, or by the time if that is further."""
+        by_count = self.done / self.total if self.total else 1.0
+        if self.deadline is None:
+            return by_count
+        now = time.monotonic()
+        if now >= self.deadline:
+            return 1.0
+        return max(by_count, (now - self.started) / (self.deadline - self.started))
+
+    @property
+    def left(self) -> str:
+        """How long it may still take; empty while nobody knows, and when nothing is left."""
+        now = time.monotonic()
+        if self.deadline is not None:
+            return f"at most {_minutes(max(0.0, self.deadline - now))} left"
+        if not ESTIMATE_FROM <= self.fraction < 1:
+            return ""
+        return f"about {_minutes((now - self.started) * (1 / self.fraction - 1))} left"
 
 
 class Display(Protocol):
@@ -51,16 +90,16 @@ class LiveDisplay:
 
     def __init__(self, console: Console) -> None:
         self._bars = Progress(
-            TextColumn("{task.description:<22}"),
+            TextColumn("{task.description:<18}"),
             BarColumn(),
-            MofNCompleteColumn(),
+            TextColumn("{task.fields[count]}"),
             TextColumn("{task.fields[left]}"),
             auto_refresh=False,
         )
         # What was seen of each block, the current one last.
         self._seen: dict[str, dict[Arm, Interval]] = {}
-        self._task: TaskID | None = None
-        self._deadline: float | None = None
+        self._phase: Phase | None = None
+        self._bar: TaskID | None = None
         self._painted_at = 0.0
         self._live = Live(console=console, auto_refresh=False)
 
@@ -74,18 +113,19 @@ class LiveDisplay:
         self._live.__exit__(None, None, None)
 
     def begin(self, phase: str, total: int, *, deadline: float | None = None) -> None:
-        self._deadline = deadline
-        self._task = self._bars.add_task(phase, total=total, left="")
+        self._update_bar()  # the last of the phase before
+        self._phase = Phase(phase, total, deadline)
+        self._bar = self._bars.add_task(phase, total=1.0, count="", left="")
         self._paint()
 
     def done(self, count: int) -> None:
-        if self._task is not None:
-            self._bars.update(self._task, completed=count)
+        if self._phase is not None:
+            self._phase.done = count
         self.tick()
 
     def advance(self) -> None:
-        if self._task is not None:
-            self._bars.advance(self._task)
+        if self._phase is not None:
+            self._phase.done += 1
         self.tick()
 
     def overheads(self, title: str, overheads: dict[Arm, Interval]) -> None:
@@ -100,11 +140,16 @@ class LiveDisplay:
             self._paint()
 
     def _paint(self) -> None:
-        if self._task is not None and self._deadline is not None:
-            left_s = max(0.0, self._deadline - time.monotonic())
-            self._bars.update(self._task, left=f"at most {_minutes(left_s)} left")
+        self._update_bar()
         self._live.update(Group(self._bars, *_tables(self._seen)), refresh=True)
         self._painted_at = time.monotonic()
+
+    def _update_bar(self) -> None:
+        if self._phase is None or self._bar is None:
+            return
+        phase = self._phase
+        count = f"{phase.done}/{phase.total}"
+        self._bars.update(self._bar, completed=phase.fraction, count=count, left=phase.left)
 
 
 class PlainDisplay:
@@ -112,8 +157,7 @@ class PlainDisplay:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._phase, self._total, self._done = "", 0, 0
-        self._deadline: float | None = None
+        self._phase: Phase | None = None
         self._latest = ""
         self._said_at = 0.0
 
@@ -124,17 +168,19 @@ class PlainDisplay:
         self._stream.flush()
 
     def begin(self, phase: str, total: int, *, deadline: float | None = None) -> None:
-        self._phase, self._total, self._done = phase, total, 0
-        self._deadline, self._latest = deadline, ""
+        self._phase, self._latest = Phase(phase, total, deadline), ""
         self._say()
 
     def done(self, count: int) -> None:
-        self._done = count
+        if self._phase is not None:
+            self._phase.done = count
         self.tick()
 
     def advance(self) -> None:
-        self.done(self._done + 1)
-        if self._done == self._total:
+        if self._phase is None:
+            return
+        self.done(self._phase.done + 1)
+        if self._phase.done == self._phase.total:
             self._say()
 
     def overheads(self, title: str, overheads: dict[Arm, Interval]) -> None:
@@ -149,11 +195,12 @@ class PlainDisplay:
             self._say()
 
     def _say(self) -> None:
-        left = ""
-        if self._deadline is not None:
-            left = f", at most {_minutes(max(0.0, self._deadline - time.monotonic()))} left"
+        if self._phase is None:
+            return
+        phase = self._phase
+        left = f", {phase.left}" if phase.left else ""
         latest = f"; {self._latest}" if self._latest else ""
-        line = f"{self._phase}: {self._done} of {self._total}{left}{latest}"
+        line = f"{phase.name}: {phase.done} of {phase.total}{left}{latest}"
         print(line, file=self._stream, flush=True)
         self._said_at = time.monotonic()
 

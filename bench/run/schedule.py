@@ -1,4 +1,4 @@
-"""When a block has been measured enough, and how long the next visit may take."""
+"""How well and how long to measure, and how long the next visit may take."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 from bench.grid import PlannedBlock
 from bench.ledger import Ledger
-from bench.record import Arm
-from bench.stats import Interval
 
 # With fewer processes a bootstrap's 95 % interval covers too little.
 PROCESSES = 5
@@ -20,8 +18,6 @@ LONGEST_VISIT_S = 15.0
 LEAST_ROUNDS = 5
 # The default budget, for each block: a default run then ends within ten minutes.
 SECONDS_PER_BLOCK = 70.0
-# Enough draws to decide by while measuring; tables draw more.
-QUICK_RESAMPLES = 400
 
 
 @dataclass(frozen=True)
@@ -43,44 +39,6 @@ class Target:
                 raise ValueError(f"{name} must be a positive number, got {value!r}")
 
 
-def quick_overheads(ledger: Ledger, block: PlannedBlock) -> dict[Arm, Interval]:
-    """The overhead of every arm of a block that was measured, control included, so far."""
-    overheads = {
-        arm: ledger.overhead(block.key, arm, resamples=QUICK_RESAMPLES)
-        for arm in block.arms
-        if arm.role != "trunk"
-    }
-    return {arm: interval for arm, interval in overheads.items() if interval is not None}
-
-
-def is_precise(
-    ledger: Ledger, block: PlannedBlock, overheads: dict[Arm, Interval], target: Target
-) -> bool:
-    """Whether every interval is as narrow as asked, each from enough processes."""
-    visits = ledger.visits_of(block.key)
-    return bool(overheads) and all(
-        interval.half_width <= target.precision
-        and sum(arm in log.block.arms for log in visits) >= PROCESSES
-        for arm, interval in overheads.items()
-    )
-
-
-def blocks_left(
-    ledger: Ledger, blocks: Sequence[PlannedBlock], target: Target
-) -> list[PlannedBlock]:
-    """The blocks that want visits: not yet precise, and within the budget.
-
-    Every block gets one visit at least.
-    """
-    out_of_budget = spent_s(ledger, blocks) >= target.budget_s
-    return [
-        block
-        for block in blocks
-        if not (out_of_budget and ledger.visits_of(block.key))
-        and not is_precise(ledger, block, quick_overheads(ledger, block), target)
-    ]
-
-
 def spent_s(ledger: Ledger, blocks: Sequence[PlannedBlock]) -> float:
     """The wall time that these blocks have had, their workers' start-up included.
 
@@ -94,10 +52,8 @@ def spent_s(ledger: Ledger, blocks: Sequence[PlannedBlock]) -> float:
     return sum(visits_s) + sum(startups_s)
 
 
-def visit_s(
-    ledger: Ledger, unfinished: Sequence[PlannedBlock], left_s: float, startup_s: float
-) -> float:
+def visit_s(ledger: Ledger, left: Sequence[PlannedBlock], left_s: float, startup_s: float) -> float:
     """The next visit's time: an equal share of what is left, start-ups set aside, at most."""
-    wanted = [max(1, PROCESSES - len(ledger.visits_of(block.key))) for block in unfinished]
+    wanted = [max(1, PROCESSES - len(ledger.visits_of(block.key))) for block in left]
     share_s = (left_s - startup_s * (max(wanted) - 1)) / sum(wanted)
     return min(max(0.0, share_s), LONGEST_VISIT_S)

@@ -12,7 +12,7 @@ import msgspec
 from bench.environment import usable_cpus
 from bench.protocol import Answer, Command, CountTrials, MakeReferences, MeasureMemory, Reference
 from bench.record import Counts, Memory, Outcome, Quantity
-from bench.run.schedule import blocks_left
+from bench.run.agenda import Agenda
 from bench.run.sweep import Sweep
 from bench.run.worker_process import WorkerDied
 from bench.trial import Device, Trial
@@ -72,14 +72,14 @@ def _counting_jobs(sweep: Sweep) -> list[Job]:
         (
             trial
             for trial in wanted
-            if trial not in sweep.ledger.counts and sweep.is_open(trial, "counts")
+            if trial not in sweep.ledger.counts and sweep.ledger.is_open(trial, "counts")
         ),
     )
 
 
 def _reference_jobs(sweep: Sweep) -> list[Job]:
     """For what will ride: a run that has nothing left to measure needs none."""
-    left = blocks_left(sweep.ledger, sweep.plan.blocks, sweep.plan.target)
+    left = Agenda(sweep.ledger, sweep.plan.blocks, sweep.plan.target).left()
     riders = (arm.trial.counted for block in left for arm in block.arms)
     return _chunks(MakeReferences, "latency", dict.fromkeys(riders))
 
@@ -103,7 +103,7 @@ def _weighing_jobs(sweep: Sweep, device: Device) -> list[Job]:
         for trial in sweep.plan.trials
         if trial.workload.device == device
         and trial not in sweep.ledger.memory
-        and sweep.is_open(trial, "memory")
+        and sweep.ledger.is_open(trial, "memory")
     ]
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from bench.grid import PlannedBlock
 from bench.ledger import Ledger
 from bench.protocol import Answer, Reference
-from bench.record import Environment, Journal, Quantity
+from bench.record import Environment, Journal, Planned, Quantity
 from bench.run.progress import Display
 from bench.run.schedule import Target
 from bench.run.worker_process import WorkerDied, WorkerProcess
@@ -22,8 +22,6 @@ from bench.trial import Trial
 WORKER = (sys.executable, "-m", "bench.measure.worker")
 # How often a worker is started before it is the installation that is to blame.
 STARTS = 3
-# A failure of these kinds may not come again, so the next run tries anew.
-TRANSIENT = ("crashed", "timeout", "oom")
 
 
 @dataclass(frozen=True)
@@ -60,6 +58,9 @@ class Sweep:
         self.display = display
         self.references: dict[Trial, bytes] = {}
         self._journal = journal
+        for trial in plan.trials:
+            if trial not in ledger.planned:
+                self.keep(Planned(trial))
 
     def keep(self, answer: Answer) -> None:
         """A record goes into the journal; a reference lives as long as the run."""
@@ -92,8 +93,3 @@ class Sweep:
             return
         if record.source.fingerprint != self.ledger.environments[0].source.fingerprint:
             raise WorkerError("the suite's source changed while it ran: start the run again")
-
-    def is_open(self, trial: Trial, quantity: Quantity) -> bool:
-        """Whether nothing final is known of why ``trial`` has no such quantity."""
-        outcome = self.ledger.outcomes.get((trial, quantity))
-        return outcome is None or outcome.status in TRANSIENT

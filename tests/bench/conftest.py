@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from rich.console import Console
 
 from bench.grid import Grid
 from bench.ledger import Ledger
-from bench.record import Record, read
+from bench.record import Quantity, Record, read
 from bench.run.command import Request, run
 
 FAKE_WORKER = Path(__file__).with_name("fake_worker.py")
@@ -40,6 +41,7 @@ def run_fake(out: Path, monkeypatch: pytest.MonkeyPatch) -> RunFake:
         fresh: bool = False,
         budget_s: float = 60.0,
         timeout_s: float = 5.0,
+        quantities: tuple[Quantity, ...] = get_args(Quantity),
     ) -> int:
         request = Request(
             grid=grid or Grid(placements=("standard", "pre"), reductions=(4, 16)),
@@ -47,7 +49,7 @@ def run_fake(out: Path, monkeypatch: pytest.MonkeyPatch) -> RunFake:
             fresh=fresh,
             budget_s=budget_s,
             precision=0.01,
-            quantities=("counts", "memory", "latency"),
+            quantities=quantities,
             timeout_s=timeout_s,
             worker=(sys.executable, str(FAKE_WORKER), *misbehaviour),
         )

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from bench.grid import Grid, plan_blocks
 from bench.record import Arm
-from bench.run.progress import LiveDisplay, PlainDisplay
+from bench.run.progress import LiveDisplay, Phase, PlainDisplay
 from bench.stats import Interval
 
 FIRST, SECOND = plan_blocks(
@@ -38,7 +38,7 @@ def test_live_shows_this_block_in_full_and_the_others_in_short(
 ) -> None:
     """Trials done, the current block, all overheads so far with intervals, time left."""
     with LiveDisplay(console) as display:
-        display.begin("measuring, visits", 10, deadline=time.monotonic() + 90)
+        display.begin("measuring, precise", 10, deadline=time.monotonic() + 90)
         display.overheads("block 1 of 2", overheads(FIRST.arms, 5.0))
         display.overheads("block 2 of 2", overheads(SECOND.arms, 7.0))
         display.done(3)
@@ -62,13 +62,39 @@ def test_live_paints_at_most_once_a_second(
     now = 100.0
     monkeypatch.setattr("bench.run.progress.time.monotonic", lambda: now)
     with LiveDisplay(console) as display:
-        display.begin("measuring, visits", 10)
+        display.begin("measuring, precise", 10)
         before = len(screen.getvalue())
         display.done(1)
         assert len(screen.getvalue()) == before
         now = 101.0
         display.tick()
         assert len(screen.getvalue()) > before
+
+
+def test_time_left_follows_from_the_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unknown at first, then in proportion; nothing is left of what is done."""
+    now = 100.0
+    monkeypatch.setattr("bench.run.progress.time.monotonic", lambda: now)
+    phase = Phase("taking stock", 40)
+    assert (phase.fraction, phase.left) == (0.0, "")
+    now, phase.done = 130.0, 10
+    assert (phase.fraction, phase.left) == (0.25, "about 1:30 left")
+    phase.done = 40
+    assert (phase.fraction, phase.left) == (1.0, "")
+
+
+def test_a_phase_with_a_deadline_is_as_far_as_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or further, if more is done; past the deadline it is full."""
+    now = 100.0
+    monkeypatch.setattr("bench.run.progress.time.monotonic", lambda: now)
+    phase = Phase("measuring, precise", 8, deadline=200.0)
+    now = 150.0
+    assert (phase.fraction, phase.left) == (0.5, "at most 0:50 left")
+    phase.done = 6
+    assert phase.fraction == 0.75
+    now = 230.0
+    assert (phase.fraction, phase.left) == (1.0, "at most 0:00 left")
+    assert Phase("measuring, precise", 8, deadline=200.0).fraction == 1.0
 
 
 def test_a_note_stays_on_the_screen(console: Console, screen: io.StringIO) -> None:

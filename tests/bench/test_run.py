@@ -184,6 +184,35 @@ def test_a_trial_without_a_reference_is_not_timed(run_fake: RunFake, out: Path) 
         assert table.loc[(threads, "standard-r4"), "overhead_pct"] == pytest.approx(4.0)
 
 
+def test_a_failure_that_may_pass_is_tried_again_by_the_next_run(
+    run_fake: RunFake, out: Path, tmp_path: Path
+) -> None:
+    """The rest of its block is precise by then, and yet it gets its overhead."""
+    run_fake(f"once:{tmp_path / 'died'}", "die-reference:standard-r16")
+    assert table_in(out).loc["standard-r16", "status"] == "crashed"
+    assert run_fake() == 0
+    table = table_in(out)
+    assert table.loc["standard-r16", "status"] == "ok"
+    assert cell(table, "standard-r16", "overhead_pct") == pytest.approx(16.0)
+
+
+def test_counts_alone_give_every_planned_trial_its_row(run_fake: RunFake, out: Path) -> None:
+    """In its own setting, whatever it shares its counts with, and whether they failed or not."""
+    grid = Grid(
+        placements=("standard",), reductions=(4, 16), threads=(2,), layouts=("channels_last",)
+    )
+    assert run_fake("die-count:standard-r16", grid=grid, quantities=("counts",)) == 0
+    table = table_in(out)
+    assert table["status"].to_dict() == {
+        "none": "not measured", "standard-r4": "not measured", "standard-r16": "crashed"
+    }  # fmt: skip
+    assert table["params"].isna().to_dict() == {
+        "none": False, "standard-r4": False, "standard-r16": True
+    }  # fmt: skip
+    assert set(table["threads"]) == {2}
+    assert table["setting"].nunique() == 1
+
+
 @pytest.mark.parametrize(("event", "status"), [("wrong", "wrong_result"), ("oom", "oom")])
 def test_an_arm_that_cannot_ride_gets_a_row_and_no_time(
     run_fake: RunFake, out: Path, event: str, status: str

@@ -64,6 +64,21 @@ def test_processes_of_unequal_length_are_drawn_whole() -> None:
     assert interval == Interval(2.0, 1.0, 2.0)
 
 
+def test_a_bootstrap_of_very_many_rounds_is_drawn_in_parts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its memory is bounded, and its interval is that of one large draw but for the draws."""
+    rng = np.random.default_rng(3)
+    processes = [1.05 + rng.normal(0, 0.02, 300) for _ in range(5)]
+    at_once = bootstrap_median(processes, resamples=2000)
+    monkeypatch.setattr("bench.stats.DRAWN_AT_ONCE", 10_000)
+    in_parts = bootstrap_median(processes, resamples=2000)
+    assert at_once is not None
+    assert in_parts is not None
+    assert in_parts.estimate == at_once.estimate
+    assert in_parts.half_width == pytest.approx(at_once.half_width, rel=0.1)
+
+
 @pytest.mark.slow
 def test_five_processes_cover_about_what_the_docs_say() -> None:
     """A nominal 95 % interval from 5 processes covers the truth in 90 to 96 % of runs."""

@@ -32,7 +32,11 @@ def watch(model: nn.Module, example: Tensor, *others: Tensor) -> tuple[Traffic, 
     """One forward, on the device where model and example are."""
     traffic = Traffic()
     live = LiveBytes(chain(model.parameters(), model.buffers(), (example, *others)))
-    with on_meta(model) if example.is_meta else nullcontext(), torch.no_grad(), Watch(traffic, live):
+    with (
+        on_meta(model) if example.is_meta else nullcontext(),
+        torch.no_grad(),
+        Watch(traffic, live),
+    ):
         model(example)
     return traffic, live
 

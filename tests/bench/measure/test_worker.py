@@ -13,7 +13,7 @@ from bench.environment import describe_source
 from bench.grid import Grid, plan_blocks
 from bench.measure import paths, subject
 from bench.measure.failure import failure
-from bench.measure.reference import TOLERANCES, disagreement, exact_output
+from bench.measure.reference import disagreement, exact_output, tolerance
 from bench.measure.worker import Worker, serve
 from bench.protocol import (
     CloseBlock,
@@ -178,7 +178,16 @@ def test_every_dtype_and_layout_is_right_within_its_tolerance(dtype: str, layout
     with torch.no_grad():
         twin = subject.build_twin(trunk, trial.variant)
         wrong_by = disagreement(twin(example), exact_output(twin, example))
-    assert wrong_by < TOLERANCES[workload.dtype] / 2
+    assert wrong_by < tolerance(workload) / 2
+
+
+@pytest.mark.parametrize(("tf32", "limit"), [(True, 2e-2), (False, 1e-4)])
+def test_a_gpu_that_may_use_tf32_is_held_to_its_mantissa(tf32: bool, limit: float) -> None:
+    """What cuDNN does by default must not pass for a wrong result, nor loosen what the CPU does."""
+    with torch.backends.cudnn.flags(allow_tf32=tf32):
+        assert tolerance(Workload(device="cuda")) == limit
+        assert tolerance(Workload(device="cpu")) == 1e-4
+        assert tolerance(Workload(device="cuda", dtype="bfloat16")) == 1e-1
 
 
 def test_nan_counts_as_infinitely_wrong() -> None:

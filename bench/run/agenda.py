@@ -1,0 +1,97 @@
+"""Which blocks still want visits, and how precise what they measured is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from bench.grid import PlannedBlock
+from bench.ledger import Ledger
+from bench.record import Arm
+from bench.run.schedule import PROCESSES, Target, spent_s
+from bench.stats import Interval
+
+# Enough draws to decide by while measuring; tables draw more.
+QUICK_RESAMPLES = 400
+
+
+class Agenda:
+    """What the latency phase of a run has left to do.
+
+    A block wants visits while an overhead of it is not precise and time is
+    left. Whatever the time, it wants one in each run for a trial that has no
+    round there though nothing final is known of why.
+    """
+
+    def __init__(self, ledger: Ledger, blocks: Sequence[PlannedBlock], target: Target) -> None:
+        self._ledger = ledger
+        self._blocks = blocks
+        self._target = target
+        self._overheads: dict[str, dict[Arm, Interval]] = {}
+        self._visited: set[str] = set()
+        self._given_up: set[str] = set()
+        self.deadline = time.monotonic() + target.budget_s - spent_s(ledger, blocks)
+        for block in blocks:
+            self.look(block)
+
+    def left(self) -> list[PlannedBlock]:
+        """The blocks that want a visit now."""
+        in_time = time.monotonic() < self.deadline
+        return [block for block in self._blocks if self._wants_visit(block, in_time)]
+
+    def look(self, block: PlannedBlock) -> None:
+        """Take note of the overheads of a block's arms, by all rounds so far."""
+        found = {
+            arm: self._ledger.overhead(block.key, arm, resamples=QUICK_RESAMPLES)
+            for arm in block.arms
+            if arm.role != "trunk"
+        }
+        self._overheads[block.key] = {
+            arm: interval for arm, interval in found.items() if interval is not None
+        }
+
+    def overheads(self, block: PlannedBlock) -> dict[Arm, Interval]:
+        """What the last look has found, control included."""
+        return self._overheads[block.key]
+
+    def is_precise(self, block: PlannedBlock) -> bool:
+        """Whether every interval that the last look has found is as narrow as asked."""
+        overheads = self._overheads[block.key]
+        return bool(overheads) and self._precise_arms(block) == len(overheads)
+
+    @property
+    def precise_arms(self) -> int:
+        """How many intervals are as narrow as asked, in all blocks."""
+        return sum(self._precise_arms(block) for block in self._blocks)
+
+    def visited(self, block: PlannedBlock) -> None:
+        """The block had a visit that came to its end."""
+        self._visited.add(block.key)
+        self.look(block)
+
+    def give_up(self, block: PlannedBlock) -> None:
+        """No more visits of the block in this run."""
+        self._given_up.add(block.key)
+
+    def _wants_visit(self, block: PlannedBlock, in_time: bool) -> bool:
+        if block.key in self._given_up:
+            return False
+        if block.key not in self._visited and self._may_yet_ride(block):
+            return True
+        return in_time and bool(self._overheads[block.key]) and not self.is_precise(block)
+
+    def _may_yet_ride(self, block: PlannedBlock) -> bool:
+        """Whether an arm has no round there, though nothing final is known of why."""
+        rode = {arm for log in self._ledger.visits_of(block.key) for arm in log.block.arms}
+        return any(
+            arm not in rode and self._ledger.is_open(arm.trial, "latency") for arm in block.arms
+        )
+
+    def _precise_arms(self, block: PlannedBlock) -> int:
+        """How many arms have a narrow interval, each from enough processes."""
+        visits = self._ledger.visits_of(block.key)
+        return sum(
+            interval.half_width <= self._target.precision
+            and sum(arm in log.block.arms for log in visits) >= PROCESSES
+            for arm, interval in self._overheads[block.key].items()
+        )

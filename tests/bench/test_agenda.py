@@ -1,0 +1,90 @@
+"""Which blocks a run still visits."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.grid import Grid, plan_blocks
+from bench.ledger import Ledger
+from bench.record import Arm, Block, Outcome, Round, Status
+from bench.run.agenda import Agenda
+from bench.run.schedule import PROCESSES, Target
+
+(BLOCK,) = plan_blocks(Grid(placements=("standard",), reductions=(4, 16)).trials())
+LAST = BLOCK.arms[-1]
+IN_TIME, OUT_OF_TIME = Target(0.01, 1000.0), Target(0.01, 1e-9)
+
+
+def ledger_with(visits: int, *, without: tuple[Arm, ...] = (), wobble: float = 0.0) -> Ledger:
+    """Visits of six rounds each; ``wobble`` is by how much every other visit is slower."""
+    ledger = Ledger()
+    arms = tuple(arm for arm in BLOCK.arms if arm not in without)
+    for number in range(visits):
+        name = f"visit {number}"
+        wrong_by = (0.0,) * len(arms)
+        ledger.add(Block(BLOCK.key, name, name, 0, arms, without, wrong_by, 1, 0.0))
+        for _ in range(6):
+            slower = 1.1 + wobble * (number % 2)
+            times = tuple(1.0 if arm.role == "trunk" else slower for arm in arms)
+            order = tuple(range(len(arms)))
+            ledger.add(Round(name, order, times, 0.0, 1.0, 0, 0.0, 0.0))
+    return ledger
+
+
+def wants(ledger: Ledger, target: Target) -> bool:
+    return Agenda(ledger, [BLOCK], target).left() == [BLOCK]
+
+
+@pytest.mark.parametrize("target", [IN_TIME, OUT_OF_TIME])
+def test_a_block_without_a_round_is_visited_whatever_the_time(target: Target) -> None:
+    """A budget too small for all blocks costs precision, never a row."""
+    assert wants(Ledger(), target)
+
+
+def test_a_block_is_visited_until_it_is_precise() -> None:
+    """Narrow intervals count only from enough processes, and all of them must be narrow."""
+    assert wants(ledger_with(PROCESSES - 1), IN_TIME)
+    assert not wants(ledger_with(PROCESSES), IN_TIME)
+    assert wants(ledger_with(PROCESSES, wobble=0.1), IN_TIME)
+    assert not wants(ledger_with(PROCESSES, wobble=0.1), OUT_OF_TIME)
+
+
+@pytest.mark.parametrize("target", [IN_TIME, OUT_OF_TIME])
+@pytest.mark.parametrize(
+    ("status", "wanted"),
+    [("crashed", True), ("oom", True), ("timeout", True),
+     ("wrong_result", False), ("unsupported", False)],
+)  # fmt: skip
+def test_a_failure_that_may_pass_gets_one_more_visit(
+    status: Status, wanted: bool, target: Target
+) -> None:
+    """Once per run, even where all others are precise; a final failure gets none."""
+    ledger = ledger_with(PROCESSES, without=(LAST,))
+    ledger.add(Outcome(LAST.trial, "latency", status, "a reason"))
+    agenda = Agenda(ledger, [BLOCK], target)
+    assert agenda.left() == ([BLOCK] if wanted else [])
+    agenda.visited(BLOCK)
+    assert agenda.left() == []
+
+
+def test_a_block_whose_trunk_has_failed_for_good_is_not_visited_again() -> None:
+    """There is nothing to pair its variants with."""
+    ledger = Ledger()
+    for trial in dict.fromkeys(arm.trial for arm in BLOCK.arms):
+        ledger.add(Outcome(trial, "latency", "unsupported", "a reason"))
+    assert not wants(ledger, IN_TIME)
+
+
+def test_a_block_that_was_given_up_is_left_alone() -> None:
+    """Until the next run."""
+    agenda = Agenda(Ledger(), [BLOCK], IN_TIME)
+    agenda.give_up(BLOCK)
+    assert agenda.left() == []
+
+
+def test_precise_arms_are_counted_one_by_one() -> None:
+    """Progress is seen before a whole block is done."""
+    assert Agenda(ledger_with(1), [BLOCK], IN_TIME).precise_arms == 0
+    assert Agenda(ledger_with(PROCESSES), [BLOCK], IN_TIME).precise_arms == 3
+    fewer = Agenda(ledger_with(PROCESSES, without=(LAST,)), [BLOCK], IN_TIME)
+    assert fewer.precise_arms == 2
