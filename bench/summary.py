@@ -48,9 +48,10 @@ def noise_line(rows: pd.DataFrame) -> str:
         f"Control arm (a second plain trunk): {blocks['noise_pct'].min():+.1f} to "
         f"{blocks['noise_pct'].max():+.1f} % over {len(blocks)} "
         f"block{'s' if len(blocks) > 1 else ''}, 95 % intervals within "
-        f"[{low:+.1f}, {high:+.1f}] %; single pairs scatter by "
-        f"{blocks['noise_sd_pct'].median():.1f} % (sd)."
+        f"[{low:+.1f}, {high:+.1f}] %"
     )
+    scatter = blocks["noise_sd_pct"].median()
+    line += "." if pd.isna(scatter) else f"; single pairs scatter by {scatter:.1f} % (sd)."
     if len(off):
         line += (
             f" In {len(off)} of {len(blocks)} the interval does not cover 0: differences "

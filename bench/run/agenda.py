@@ -78,7 +78,8 @@ class Agenda:
             return False
         if block.key not in self._visited and self._may_yet_ride(block):
             return True
-        return in_time and bool(self._overheads[block.key]) and not self.is_precise(block)
+        was_measured = bool(self._ledger.visits_of(block.key))
+        return in_time and was_measured and not self.is_precise(block)
 
     def _may_yet_ride(self, block: PlannedBlock) -> bool:
         """Whether an arm has no round there, though nothing final is known of why."""

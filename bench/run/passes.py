@@ -158,3 +158,5 @@ class _Passes:
         for trial in dict.fromkeys(arm.trial for arm in block.arms):
             self._sweep.keep(Outcome(trial, "latency", death.status, death.reason))
         self._sweep.display.note(f"{block.key}: {death.reason}")
+        self._agenda.look(block)
+        self._show(block)

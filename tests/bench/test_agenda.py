@@ -41,6 +41,15 @@ def test_a_block_without_a_round_is_visited_whatever_the_time(target: Target) ->
     assert wants(Ledger(), target)
 
 
+def test_a_visit_that_was_cut_short_is_not_the_last() -> None:
+    """Its worker died behind the first rounds, before anybody had looked at them."""
+    ledger = Ledger()
+    agenda = Agenda(ledger, [BLOCK], IN_TIME)
+    measured = ledger_with(1)
+    ledger.visits |= measured.visits
+    assert agenda.left() == [BLOCK]
+
+
 def test_a_block_is_visited_until_it_is_precise() -> None:
     """Narrow intervals count only from enough processes, and all of them must be narrow."""
     assert wants(ledger_with(PROCESSES - 1), IN_TIME)
