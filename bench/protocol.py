@@ -13,6 +13,19 @@ from bench.record import Arm, Record
 from bench.trial import Trial
 
 
+class Reference(msgspec.Struct, frozen=True, tag_field="kind", tag="reference"):
+    """What a trial's output ought to be; it is kept in no file.
+
+    ``output`` is that of float64, its elements' bytes in a row; ``rounding``
+    how far off eager execution on the CPU is in the trial's dtype, as
+    max|a - b| / max|b|.
+    """
+
+    trial: Trial
+    output: bytes
+    rounding: float
+
+
 class _Command(msgspec.Struct, frozen=True, tag_field="do"):
     """A command; ``do`` tells which one."""
 
@@ -47,7 +60,7 @@ class OpenBlock(_Command, frozen=True, tag="open"):
     visit: str
     seed: int
     arms: tuple[Arm, ...]
-    references: tuple[bytes | None, ...]
+    references: tuple[Reference | None, ...]
 
 
 class RunRound(_Command, frozen=True, tag="round"):
@@ -61,13 +74,6 @@ class CloseBlock(_Command, frozen=True, tag="close"):
 
 
 Command = CountTrials | MeasureMemory | MakeReferences | OpenBlock | RunRound | CloseBlock
-
-
-class Reference(msgspec.Struct, frozen=True, tag_field="kind", tag="reference"):
-    """A trial's output in float64, its elements' bytes in a row; it is kept in no file."""
-
-    trial: Trial
-    output: bytes
 
 
 class Ready(msgspec.Struct, frozen=True, tag_field="kind", tag="ready"):

@@ -78,7 +78,7 @@ class SEConfig:
         check_positive("reduction", self.reduction)
         check_positive("min_hidden", self.min_hidden)
         object.__setattr__(self, "stages", _chosen_stages(self.stages))
-        if self.blocks not in ("all", "last"):
+        if not (isinstance(self.blocks, str) and self.blocks in ("all", "last")):
             object.__setattr__(self, "blocks", _chosen_blocks(self.blocks))
         if not isinstance(self.bias, bool):
             raise ValueError(f"bias must be True or False, got {self.bias!r}")

@@ -37,7 +37,7 @@ def with_se(model: ResNet, config: SEConfig, *, share_trunk: bool = False) -> Re
 
     Raises:
         ValueError: if the model is no plain torchvision ResNet, or has no
-            such block.
+            such block, or ``config`` is no SEConfig.
     """
     _check_plain(model)
     twin = copy.deepcopy(model, _keep_tensors(model) if share_trunk else {})
@@ -78,10 +78,16 @@ def _refuse_gradients(model: nn.Module, _inputs: Any) -> None:
 
 def _plug(model: ResNet, config: SEConfig) -> ResNet:
     """Replace the chosen blocks of ``model`` itself."""
+    if not isinstance(config, SEConfig):
+        raise ValueError(f"SE must be described by an SEConfig, got {config!r}")
     if config.placement == "none":
         return model
     for number in config.stages:
         stage = model.get_submodule(f"layer{number}")
+        if not isinstance(stage, nn.Sequential):
+            raise ValueError(
+                f"layer{number} of the model must hold blocks, got {type(stage).__name__}"
+            )
         for index in config.blocks_of(number, len(stage)):
             stage[index] = with_se_block(stage[index], config)
     return model

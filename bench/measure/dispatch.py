@@ -98,6 +98,7 @@ def _called_directly(model: nn.Module) -> Iterator[None]:
     four frames there are of ``nn.Module``'s machinery.
     """
     kinds = {type(module) for module in model.modules()}
+    kinds.discard(nn.Module)  # a mere container; all modules would lose their calls with it
     plain = [kind for kind in kinds if kind.__call__ is nn.Module.__call__]
     for kind in plain:
         kind.__call__ = kind.forward  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""What an output ought to be: that of the same weights and input in float64, on the CPU."""
+"""What an output ought to be, that of float64, and how far from it rounding may carry one."""
 
 from __future__ import annotations
 
@@ -7,48 +7,67 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from bench.trial import DType, Workload
+from bench.protocol import Reference
+from bench.trial import DType, Trial, Workload
 
-# The largest max|a - b| / max|b| against float64 that rounding in the dtype explains,
-# over all ten architectures; a wrong model is off by far more.
-_TOLERANCES: dict[DType, float] = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
+# What rounding explains in a shallow network, as max|a - b| / max|b| against float64.
+LEAST_TOLERANCES: dict[DType, float] = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
+# In a deep one rounding is amplified, in some ten thousand times. How much is seen in
+# plain eager execution; so many times as far off another execution may be.
+ROUNDING_MULTIPLE = 3.0
+# An output that is off by as much as its largest element is wrong in every dtype.
+LARGEST_TOLERANCE = 1.0
+# TF32 has a mantissa of 10 bits, float32 of 23.
+TF32_COARSENESS = 2.0**13
 
 # Of a large batch as many images are compared at either end: in eval mode each image
 # has an output of its own, and hundreds in float64 take minutes.
 IMAGES_PER_END = 2
 
 
-def tolerance(workload: Workload) -> float:
-    """How far an output may be off under a workload, as ``disagreement`` has it.
-
-    A GPU that may use TF32 for float32, as cuDNN may by default, rounds what
-    it multiplies to the mantissa of float16.
-    """
-    backends = (torch.backends.cuda.matmul, torch.backends.cudnn)
-    if workload.device == "cuda" and workload.dtype == "float32":
-        return _TOLERANCES["float16" if any(b.allow_tf32 for b in backends) else "float32"]
-    return _TOLERANCES[workload.dtype]
-
-
 @torch.no_grad()
-def exact_output(model: nn.Module, example: Tensor) -> bytes:
-    """The output in float64, as bytes that can go over a pipe; the model is only read."""
-    exact = copy.deepcopy(model).to(device="cpu", dtype=torch.float64)
-    output: Tensor = exact(_ends(example).to(device="cpu", dtype=torch.float64))
-    return output.contiguous().numpy().tobytes()
+def refer(trial: Trial, model: nn.Module, example: Tensor) -> Reference:
+    """The output in float64, and how far off eager execution on the CPU is; the model is read."""
+    ends = _ends(example).to("cpu")
+    exact: Tensor = copy.deepcopy(model).to(device="cpu", dtype=torch.float64)(ends.double())
+    output = exact.contiguous().numpy().tobytes()
+    rounding = min(_off_by(model(ends), exact), LARGEST_TOLERANCE)
+    return Reference(trial, output, rounding)
 
 
-def disagreement(output: Tensor, reference: bytes) -> float:
-    """max|a - b| / max|b| of an output against an ``exact_output``.
+def disagreement(output: Tensor, reference: Reference) -> float:
+    """max|a - b| / max|b| of an output against float64.
 
     NaN and infinity in the output count as infinitely wrong.
 
     Raises:
         RuntimeError: if the two differ in their number of elements.
     """
-    compared = _ends(output).to(device="cpu", dtype=torch.float64)
-    exact = torch.frombuffer(bytearray(reference), dtype=torch.float64).reshape(compared.shape)
-    difference = (compared - exact).abs().max()
+    compared = _ends(output)
+    exact = torch.frombuffer(bytearray(reference.output), dtype=torch.float64)
+    return _off_by(compared, exact.reshape(compared.shape))
+
+
+def tolerance(workload: Workload, reference: Reference) -> float:
+    """How far an output may be off: three times as far as eager execution is, or a little.
+
+    The rule is that of ``same`` in ``torch._dynamo.utils``, by which PyTorch
+    tells whether a compiled model is accurate. A GPU that may use TF32 for
+    float32, as cuDNN may by default, rounds more coarsely than the CPU.
+    """
+    least = LEAST_TOLERANCES[workload.dtype]
+    rounding = reference.rounding
+    if workload.device == "cuda" and workload.dtype == "float32" and _may_use_tf32():
+        least, rounding = LEAST_TOLERANCES["float16"], rounding * TF32_COARSENESS
+    return min(max(least, ROUNDING_MULTIPLE * rounding), LARGEST_TOLERANCE)
+
+
+def _may_use_tf32() -> bool:
+    return torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32
+
+
+def _off_by(output: Tensor, exact: Tensor) -> float:
+    difference = (output.to(device="cpu", dtype=torch.float64) - exact).abs().max()
     relative = float(difference / exact.abs().max())
     return relative if relative == relative else float("inf")
 

@@ -15,7 +15,7 @@ from bench.measure.latency import Rounds
 from bench.measure.paths import Forward, executor_of
 from bench.measure.reference import disagreement, tolerance
 from bench.measure.timers import Timer, WallTimer, timer_for
-from bench.protocol import OpenBlock
+from bench.protocol import OpenBlock, Reference
 from bench.record import Arm, Block, Outcome, Round
 
 
@@ -55,7 +55,8 @@ class Visit:
         timer: Timer = WallTimer()
         if self._riders:
             forwards = [rider.forward for rider in self._riders]
-            timer = timer_for(workload.device, forwards[0])
+            with torch.inference_mode():  # it may run a forward to set itself
+                timer = timer_for(workload.device, forwards[0])
             self._rounds = Rounds(command.visit, forwards, timer)
         gc.collect()
         riding = tuple(rider.arm for rider in self._riders)
@@ -81,7 +82,7 @@ class Visit:
             if rider.arm.role != "control":
                 yield Outcome(rider.arm.trial, "latency", "ok", visit=self._command.visit)
 
-    def _prepare(self, arm: Arm, reference: bytes) -> Rider | Outcome:
+    def _prepare(self, arm: Arm, reference: Reference) -> Rider | Outcome:
         """The arm, built and checked by the forward that is timed; or why it cannot ride."""
         trial, visit = arm.trial, self._command.visit
         executor = executor_of(trial.path)
@@ -95,7 +96,7 @@ class Visit:
                 wrong_by = disagreement(forward(), reference)
         except Exception as error:
             return failure(trial, "latency", error, visit)
-        limit = tolerance(trial.workload)
+        limit = tolerance(trial.workload, reference)
         if wrong_by > limit:
             reason = f"max|a-b|/max|b| against float64 is {wrong_by:.2g}, the limit {limit:.2g}"
             return Outcome(trial, "latency", "wrong_result", reason, visit)

@@ -23,7 +23,7 @@ from bench.measure.counts import count
 from bench.measure.failure import failure
 from bench.measure.memory import measure_memory
 from bench.measure.paths import executor_of
-from bench.measure.reference import exact_output
+from bench.measure.reference import refer
 from bench.measure.visit import Visit
 from bench.protocol import (
     Answer,
@@ -34,7 +34,6 @@ from bench.protocol import (
     MeasureMemory,
     OpenBlock,
     Ready,
-    Reference,
     RunRound,
     decode_command,
     encode,
@@ -94,7 +93,7 @@ class Worker:
         torch.set_num_threads(1)  # several workers compute at once
         for trial in trials:
             try:
-                yield Reference(trial, exact_output(*subject.build(trial, self._trunks)))
+                yield refer(trial, *subject.build(trial, self._trunks))
             except Exception as error:
                 yield failure(trial, "latency", error)
 

@@ -62,9 +62,10 @@ def run(request: Request, console: Console) -> int:
     console.print(report(file.ledger), highlight=False)
     console.print(f"Wall time {minutes(time.monotonic() - started)}.", highlight=False)
     if not completed:
-        console.print("Interrupted; nothing is lost. The same command goes on from here.")
+        without = " without --fresh" if request.fresh else ""
+        console.print(f"Interrupted; nothing is lost. The same command{without} goes on from here.")
         return INTERRUPTED
-    return _tell_what_is_left(plan, frame, console)
+    return _tell_what_is_left(plan, frame, console, fresh=request.fresh)
 
 
 def _plan(request: Request, trials: tuple[Trial, ...], ledger: Ledger) -> Plan:
@@ -98,7 +99,7 @@ def _complete(sweep: Sweep) -> bool:
     return True
 
 
-def _tell_what_is_left(plan: Plan, frame: pd.DataFrame, console: Console) -> int:
+def _tell_what_is_left(plan: Plan, frame: pd.DataFrame, console: Console, *, fresh: bool) -> int:
     """Name what failed, and how many intervals are wider than asked; 1 if all has failed."""
     frame = frame[frame["trial"].isin([trial.key for trial in plan.trials])]
     failed = frame[~frame["status"].isin(["ok", NOT_MEASURED])]
@@ -110,7 +111,8 @@ def _tell_what_is_left(plan: Plan, frame: pd.DataFrame, console: Console) -> int
         console.print(
             f"{wide} of {int(half_width.notna().sum())} intervals are wider than "
             f"±{100 * plan.target.precision:g} %: the same command with a larger --budget "
-            f"(now {plan.target.budget_s:.0f}s) goes on from here.",
+            f"(now {plan.target.budget_s:.0f}s){' and no --fresh' if fresh else ''} goes on "
+            "from here.",
             highlight=False,
         )
     return 0 if frame["status"].isin(["ok", NOT_MEASURED]).any() else 1

@@ -48,7 +48,7 @@ class WorkerError(RuntimeError):
 class Sweep:
     """A plan under way: what the phases of a run share.
 
-    ``references`` has float64 outputs, by ``Trial.counted``: they depend on no
+    ``references`` says what outputs ought to be, by ``Trial.counted``: they depend on no
     device, thread or path either.
     """
 
@@ -56,7 +56,7 @@ class Sweep:
         self.plan = plan
         self.ledger = ledger
         self.display = display
-        self.references: dict[Trial, bytes] = {}
+        self.references: dict[Trial, Reference] = {}
         self._journal = journal
         for trial in plan.trials:
             if trial not in ledger.planned:
@@ -65,7 +65,7 @@ class Sweep:
     def keep(self, answer: Answer) -> None:
         """A record goes into the journal; a reference lives as long as the run."""
         if isinstance(answer, Reference):
-            self.references[answer.trial] = answer.output
+            self.references[answer.trial] = answer
             return
         self._journal.append(answer)
         self.ledger.add(answer)

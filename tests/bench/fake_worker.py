@@ -96,14 +96,14 @@ class FakeWorker:
         for trial in trials:
             if self.misbehaves("die-reference", trial):
                 os.kill(os.getpid(), signal.SIGKILL)
-            send(Reference(trial, trial.key.encode()))
+            send(Reference(trial, trial.key.encode(), 1e-7))
 
     def open(self, command: OpenBlock) -> None:
         riding = []
         for arm, reference in zip(command.arms, command.references, strict=True):
             if reference is None:
                 continue
-            assert reference == arm.trial.counted.key.encode()
+            assert reference.output == arm.trial.counted.key.encode()
             if self.misbehaves("die-open", arm.trial):
                 print("a fake reason", file=sys.stderr, flush=True)
                 sys.exit(3)

@@ -191,6 +191,21 @@ def test_refuses_other_models(trunk: models.ResNet) -> None:
             with_se(twin, config)
 
 
+def test_refuses_what_is_no_config(trunk: models.ResNet) -> None:
+    """A placement's name alone is a natural mistake."""
+    with pytest.raises(ValueError, match=r"^SE must be described by an SEConfig, got 'pre'$"):
+        with_se(trunk, "pre")  # type: ignore[arg-type]
+
+
+def test_refuses_a_stage_without_blocks(trunk: models.ResNet) -> None:
+    """Somebody has cut it off; where SE goes elsewhere it does not matter."""
+    cut = copy.deepcopy(trunk)
+    cut.layer4 = nn.Identity()
+    with pytest.raises(ValueError, match=r"^layer4 of the model must hold blocks, got Identity$"):
+        with_se(cut, SEConfig())
+    assert with_se(cut, SEConfig(stages=(3,))).layer4 is not cut.layer4
+
+
 @pytest.mark.parametrize(
     ("selection", "message"),
     [

@@ -171,6 +171,24 @@ def test_modules_are_called_as_ever_afterwards() -> None:
     assert seen == [first]
 
 
+def test_a_bare_module_as_a_container_leaves_all_others_callable() -> None:
+    """Patching nn.Module itself would take the calls from every module there is."""
+
+    class Boxed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.box = nn.Module()
+            self.box.inner = nn.ReLU()
+
+        def forward(self, x: Tensor) -> Tensor:
+            inner: Tensor = self.box.get_submodule("inner")(x)
+            return inner
+
+    with on_meta(Boxed()):
+        assert Boxed()(torch.zeros(2, device="meta")).shape == (2,)
+    assert nn.Linear(2, 3)(torch.zeros(1, 2)).shape == (1, 3)
+
+
 def test_remembered_answers_change_nothing() -> None:
     """A forward whose shapes were seen before makes the same calls as the first."""
     twin, example = meta_twin(tiny_network()), torch.zeros(7, 3, 8, 8, device="meta")
