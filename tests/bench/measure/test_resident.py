@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -53,6 +56,30 @@ def test_forks_are_fresh() -> None:
     """What one child allocated, large as it was, is not seen by the next."""
     assert grow_in_fork(3 * ALLOCATED) == pytest.approx(3 * ALLOCATED, abs=SLACK)
     assert grow_in_fork() == pytest.approx(ALLOCATED, abs=SLACK)
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="needs glibc")
+def test_free_memory_of_the_parent_hides_nothing() -> None:
+    """A hole in the parent's heap, large enough for all that is allocated, is not filled unseen."""
+    with hole_in_the_heap(2 * ALLOCATED):
+        assert grow_in_fork() == pytest.approx(ALLOCATED, abs=SLACK)
+
+
+@contextmanager
+def hole_in_the_heap(size: int) -> Iterator[None]:
+    """Small blocks, all freed but the last, which keeps the heap from shrinking."""
+    libc = ctypes.CDLL(None)
+    libc.malloc.restype = ctypes.c_void_p
+    libc.free.argtypes = [ctypes.c_void_p]
+    small = 100_000  # larger ones get mappings of their own
+    *hole, last = [libc.malloc(ctypes.c_size_t(small)) for _ in range(size // small)]
+    for block in hole:
+        ctypes.memset(block, 1, small)
+        libc.free(block)
+    try:
+        yield
+    finally:
+        libc.free(last)
 
 
 def test_warm_up_is_not_measured() -> None:
