@@ -79,7 +79,7 @@ def resident_growth(
         return None
     with _death_after(WARM_UP_LIMIT_S):
         warm_up()
-    _give_back_free_memory()
+    give_back_free_memory()
     # VmHWM never falls by itself: the warm-up's peak would stand for what comes after it.
     is_reset = _reset_peak()
     resident, earlier_peak = _status_bytes("VmRSS"), _status_bytes("VmHWM")
@@ -90,7 +90,7 @@ def resident_growth(
     return peak - resident
 
 
-def _give_back_free_memory() -> None:
+def give_back_free_memory() -> None:
     """Give the kernel what is allocated to nobody, lest holes of the past be filled unseen.
 
     A fork inherits its parent's heap, free parts included, and they are as
