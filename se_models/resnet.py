@@ -8,12 +8,14 @@ parameters start fresh.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision.models import ResNet
 from torchvision.models import resnet as torchvision_resnet
 
@@ -25,15 +27,17 @@ def with_se(model: ResNet, config: SEConfig, *, share_trunk: bool = False) -> Re
     """The SE twin of a torchvision ResNet; the given model is untouched.
 
     The trunk's keys and values are the model's own; the SE parameters are
-    extra keys, ``layer<stage>.<block>.se.fc1`` and ``.fc2``.
+    extra keys, ``layer<stage>.<block>.se.fc1`` and ``.fc2``. Hooks and
+    attributes of others on a block that gets SE stay with the model's block.
 
     Args:
         model: any ResNet of torchvision's, with its weights, on any device.
         config: where SE goes; placement ``none`` gives the plain twin.
         share_trunk: let the twin use the model's own tensors in place of a
             copy. Such a twin is for inference only: it comes in eval mode,
-            and calling it as a whole with gradients enabled or in training
-            mode is a RuntimeError.
+            and calling it, or a stage of it, with gradients enabled or with
+            a module in training mode is a RuntimeError. Moving or casting it
+            would do so to the model's tensors: move the model beforehand.
 
     Raises:
         ValueError: if the model is no plain torchvision ResNet, or has no
@@ -45,7 +49,9 @@ def with_se(model: ResNet, config: SEConfig, *, share_trunk: bool = False) -> Re
     if share_trunk:
         twin.eval()
         twin.shares_trunk = True
-        twin.register_forward_pre_hook(_refuse_gradients)
+        _guard(twin, (twin.bn1,))
+        for stage in (twin.layer1, twin.layer2, twin.layer3, twin.layer4):
+            _guard(stage, tuple(each for each in stage.modules() if isinstance(each, _BatchNorm)))
     return twin
 
 
@@ -68,8 +74,16 @@ def _keep_tensors(model: nn.Module) -> dict[int, Any]:
     return {id(tensor): tensor for tensor in chain(model.parameters(), model.buffers())}
 
 
-def _refuse_gradients(model: nn.Module, _inputs: Any) -> None:
-    if model.training or torch.is_grad_enabled():
+def _guard(part: nn.Module, norms: Sequence[nn.Module]) -> None:
+    """Refuse calls of ``part`` that ask for gradients, or would write the statistics of ``norms``.
+
+    It runs in every forward, so it looks at no more modules than it must.
+    """
+    part.register_forward_pre_hook(partial(_refuse_gradients, norms))
+
+
+def _refuse_gradients(norms: Sequence[nn.Module], part: nn.Module, _inputs: Any) -> None:
+    if torch.is_grad_enabled() or part.training or any(norm.training for norm in norms):
         raise RuntimeError(
             "a model with share_trunk=True is for inference only: call it in eval mode "
             "and under torch.no_grad() or torch.inference_mode()"
@@ -100,7 +114,9 @@ def _build(
     se: SEConfig | None,
     settings: dict[str, Any],
 ) -> ResNet:
-    model = constructor(weights=weights, progress=progress, **settings)
+    if weights is not None:  # torchvision's deprecated ``pretrained`` stands in its place
+        settings = {**settings, "weights": weights}
+    model = constructor(progress=progress, **settings)
     return model if se is None else _plug(model, se)
 
 

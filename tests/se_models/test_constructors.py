@@ -75,6 +75,13 @@ def test_plain_models_are_torchvisions(
     assert torch.equal(ours(images), theirs(images))
 
 
+def test_pretrained_is_taken_as_torchvision_takes_it() -> None:
+    """The deprecated argument works, and says that it is deprecated."""
+    with pytest.warns(UserWarning, match="deprecated since 0.13"):
+        model = resnet18(pretrained=False, se=SEConfig())
+    assert model.layer1[0].placement == "standard"
+
+
 def test_trunk_is_drawn_before_se() -> None:
     """Under one seed a model's trunk has the same values with SE as without."""
     torch.manual_seed(7)

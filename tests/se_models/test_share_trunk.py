@@ -1,5 +1,6 @@
 """with_se(..., share_trunk=True): the model's own tensors, for inference only."""
 
+import copy
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -72,6 +73,43 @@ def test_refuses_training(
     ):
         twin(images)
     assert all(torch.equal(before[name], value) for name, value in trunk.state_dict().items())
+
+
+def test_a_stage_refuses_gradients(trunk: models.ResNet) -> None:
+    """A stage of the twin, called on its own, takes no gradients either."""
+    twin = with_se(trunk, SEConfig(), share_trunk=True)
+    features = torch.zeros(1, 64, 8, 8)
+    with pytest.raises(RuntimeError, match="share_trunk=True is for inference only"):
+        twin.layer1(features)
+    with torch.no_grad():
+        assert twin.layer1(features).shape == features.shape
+
+
+def test_one_part_in_training_mode_is_refused(trunk: models.ResNet, images: Tensor) -> None:
+    """A stage set to training alone would write the model's statistics, and does not."""
+    before = {name: tensor.clone() for name, tensor in trunk.state_dict().items()}
+    twin = with_se(trunk, SEConfig(), share_trunk=True)
+    try:
+        twin.layer1.train()
+        with torch.no_grad(), pytest.raises(RuntimeError, match="share_trunk=True is for inf"):
+            twin(images)
+    finally:
+        twin.layer1.eval()
+    assert all(torch.equal(before[name], value) for name, value in trunk.state_dict().items())
+
+
+def test_a_copy_of_the_twin_is_guarded_by_its_own_mode(
+    trunk: models.ResNet, images: Tensor
+) -> None:
+    """A deep copy does not ask the twin it was copied from."""
+    twin = with_se(trunk, SEConfig(), share_trunk=True)
+    copied = copy.deepcopy(twin)
+    twin.layer1.train()
+    try:
+        with torch.no_grad():
+            assert copied(images).shape == (4, 10)
+    finally:
+        twin.layer1.eval()
 
 
 def test_calibration_spares_the_trunk(trunk: models.ResNet, images: Tensor) -> None:
