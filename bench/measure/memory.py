@@ -6,7 +6,7 @@ import torch
 
 from bench.measure.paths import executor_of
 from bench.measure.resident import measure_in_fork, resident_growth, warm_runtime
-from bench.measure.subject import build_blank, build_example, place
+from bench.measure.subject import build_blank, build_example
 from bench.record import Memory
 from bench.trial import Trial
 
@@ -38,7 +38,7 @@ def _growth(trial: Trial) -> int | None:
 
 @torch.inference_mode()
 def _build_and_run(trial: Trial) -> None:
-    model = place(build_blank(trial.variant), trial.workload)
+    model = build_blank(trial)
     forward = executor_of(trial.path).prepare(model, build_example(trial.workload))
     for _ in range(FORWARDS):
         forward()

@@ -41,9 +41,15 @@ def _trunk_shapes(architecture: Architecture) -> ResNet:
     return trunk
 
 
-def build_blank(variant: Variant) -> ResNet:
-    """The variant with zeros for weights, built in no time: for what depends on no value."""
-    model = build_shapes(variant).to_empty(device="cpu")
+def build_blank(trial: Trial) -> ResNet:
+    """A trial's network with zeros for weights: for what depends on no value.
+
+    It takes its workload's dtype and layout before it has any storage, so that
+    no other copy of its weights ever existed in this process.
+    """
+    workload = trial.workload
+    shapes = with_se(_trunk_shapes(trial.variant.architecture), trial.variant.se)
+    model = _cast(shapes, workload).to_empty(device=workload.device)
     # Writing makes every page resident, as a loaded model's are.
     for tensor in (*model.parameters(), *model.buffers()):
         tensor.detach().zero_()
@@ -71,7 +77,11 @@ def build_trunk(architecture: Architecture) -> ResNet:
 
 def place(model: ResNet, workload: Workload) -> ResNet:
     """The model itself, moved into the workload's dtype and layout and to its device."""
-    model.to(device=workload.device, dtype=DTYPES[workload.dtype])
+    return _cast(model.to(device=workload.device), workload)
+
+
+def _cast(model: ResNet, workload: Workload) -> ResNet:
+    model.to(dtype=DTYPES[workload.dtype])
     return model.to(memory_format=MEMORY_FORMATS[workload.layout])
 
 
