@@ -21,9 +21,6 @@ DEVICES: tuple[Device, ...] = get_args(Device)
 DTYPES: tuple[DType, ...] = get_args(DType)
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
-# A ResNet halves its input five times; below this its last stage sees a single pixel.
-LEAST_SIZE = 33
-
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     """Raise a ValueError that names ``name`` unless ``value`` is one of ``choices``."""
@@ -70,8 +67,6 @@ class Workload:
         check_positive("batch", self.batch)
         check_positive("size", self.size)
         check_positive("threads", self.threads)
-        if self.size < LEAST_SIZE:
-            raise ValueError(f"size must be at least {LEAST_SIZE} pixels, got {self.size}")
 
     @property
     def key(self) -> str:

@@ -96,7 +96,7 @@ def test_times_have_units(text: str, expected: float) -> None:
             r"stages must be .* of 1 to 4 .*, got \(5,\)",
         ),
         (["run", "--architectures", "vgg"], "architecture must be one of resnet18, .*, got 'vgg'"),
-        (["run", "--size", "20"], "size must be at least 33 pixels, got 20"),
+        (["run", "--size", "0"], "size must be a positive integer, got 0"),
         (["run", "--budget", "soon"], "--budget: must be a time such as 90s, .*, got 'soon'"),
         (["run", "--precision", "0"], "--precision: must be a positive number, got '0'"),
         (["run", "--quantities", "heat"], "must be from counts, memory, latency, got 'heat'"),
