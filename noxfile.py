@@ -73,15 +73,15 @@ def gpu(session: nox.Session) -> None:
 
 @nox.session(requires=["env"])
 def lint(session: nox.Session) -> None:
-    """Check style and formatting."""
-    _python(session, "-m", "ruff", "check", ".")
-    _python(session, "-m", "ruff", "format", "--check", ".")
+    """Check style and formatting; with -- --fix, mend what can be mended."""
+    _python(session, "-m", "ruff", "check", ".", *session.posargs)
+    _python(session, "-m", "ruff", "format", ".", *([] if session.posargs else ["--check"]))
 
 
 @nox.session(requires=["env"])
 def types(session: nox.Session) -> None:
     """Check the types."""
-    _python(session, "-m", "mypy")
+    _python(session, "-m", "mypy", *session.posargs)
 
 
 @nox.session(requires=["env"])

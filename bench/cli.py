@@ -11,10 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.environment import has_cuda
 from bench.options import add_effort, add_grid, add_out, grid_from, seconds
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from bench.grid import Grid
 
 DESCRIPTION = """\
 What Squeeze-and-Excitation costs on this machine, and which way of it to choose.
@@ -38,6 +41,20 @@ examples:
   %(prog)s --stages all,4,3+4 --reductions 16  SE late in the network, or everywhere
   %(prog)s --precision 0.5 --budget 30m        narrower intervals
 """
+LIST_EXAMPLES = """\
+examples:
+  %(prog)s                                    what `run` measures if not told otherwise
+  %(prog)s --architectures resnet50 --batch 1,8
+"""
+READ_EXAMPLES = """\
+examples:
+  %(prog)s                                    from the latest records
+  %(prog)s --out results/cpu                  from others
+"""
+# What is wrong with a path that was given; other OSErrors are the machine's.
+_BAD_PATH = (
+    FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError,
+)  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,20 +63,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         return int(options.command(options))
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, *_BAD_PATH) as error:
         print(f"{parser.prog} {options.name}: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"{parser.prog} {options.name}: interrupted; records are kept", file=sys.stderr)
         return 130
-    except RuntimeError as error:
+    except (RuntimeError, OSError) as error:
         print(f"{parser.prog} {options.name}: {error}", file=sys.stderr)
         return 1
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="se-bench",
+        prog="python -m bench" if Path(sys.argv[0]).name == "__main__.py" else "se-bench",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -83,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     listing = _add(
         commands, "list", _list, "show the grid, and how long it will take",
         "Show what `run` would measure with the same flags, in which blocks, and for how long.",
+        LIST_EXAMPLES,
     )  # fmt: skip
     add_grid(listing)
     add_effort(listing)
@@ -90,12 +108,14 @@ def _parser() -> argparse.ArgumentParser:
     table = _add(
         commands, "table", _table, "make the tables anew",
         "Make table.csv, table.parquet and table.md from the records in --out, and show them.",
+        READ_EXAMPLES,
     )  # fmt: skip
     add_out(table)
 
     plot = _add(
         commands, "plot", _plot, "draw the plots anew",
         "Draw the plots (PNG and SVG) from the records in --out, into its folder plots.",
+        READ_EXAMPLES,
     )  # fmt: skip
     add_out(plot)
     return parser
@@ -126,7 +146,7 @@ def _run(options: argparse.Namespace) -> int:
 
     return run(
         Request(
-            grid=grid_from(options),
+            grid=_grid(options),
             out=options.out,
             fresh=options.fresh,
             budget_s=options.budget,
@@ -142,8 +162,15 @@ def _list(options: argparse.Namespace) -> int:
     from bench.run.listing import print_plan
     from bench.summary import console_for_output
 
-    print_plan(grid_from(options), options.budget, options.quantities, console_for_output())
+    print_plan(_grid(options), options.budget, options.quantities, console_for_output())
     return 0
+
+
+def _grid(options: argparse.Namespace) -> Grid:
+    grid = grid_from(options)
+    if "cuda" in grid.devices and not has_cuda():
+        print("note: there is no CUDA device here, so its trials are unsupported", file=sys.stderr)
+    return grid
 
 
 def _table(options: argparse.Namespace) -> int:
@@ -174,4 +201,7 @@ def _frame(out: Path) -> pd.DataFrame:
     path = out / RECORDS
     if not path.exists():
         raise FileNotFoundError(f"--out must hold a {RECORDS}, got {out}: measure one with `run`")
-    return trials_frame(Ledger(read(path)))
+    frame = trials_frame(Ledger(read(path)))
+    if frame.empty:
+        raise ValueError(f"{path} must hold a trial, and holds none yet: measure one with `run`")
+    return frame

@@ -37,8 +37,8 @@ def add_grid(parser: argparse.ArgumentParser) -> None:
     """The flags that span the grid; what is not given stays None, to tell it from a default."""
     grid = parser.add_argument_group(
         "the grid",
-        "Every flag takes a comma-separated list and may be repeated; all combinations are "
-        "measured. The plain trunk and a control always ride along.",
+        "Every flag takes a comma-separated list and may be repeated; all combinations\n"
+        "are measured. The plain trunk and a control always ride along.",
     )
     _add_axis(
         grid, "--architectures", _name, f"from {', '.join(ARCHITECTURES)} (default: resnet18)"

@@ -101,6 +101,7 @@ def test_times_have_units(text: str, expected: float) -> None:
         (["run", "--precision", "0"], "--precision: must be a positive number, got '0'"),
         (["run", "--quantities", "heat"], "must be from counts, memory, latency, got 'heat'"),
         (["table", "--out", "nowhere"], "--out must hold a records.jsonl, got nowhere"),
+        (["run", "--out", "/dev/null"], "File exists: '/dev/null'"),
         (["measure"], "invalid choice: 'measure'"),
     ],
 )
@@ -122,6 +123,26 @@ def test_wrong_usage_is_one_line_and_exit_code_2(
     assert re.search(message, error.splitlines()[-1])
     assert "Traceback" not in error
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_without_trials_is_no_table(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A run that was stopped before it planned anything leaves nothing to show, and says so."""
+    (tmp_path / "records.jsonl").touch()
+    for name in ("table", "plot"):
+        assert main([name, "--out", str(tmp_path)]) == 2
+        assert "must hold a trial, and holds none yet" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["records.jsonl"]
+
+
+def test_cuda_without_a_device_is_told_at_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is measured, let alone before the table is full of unsupported trials."""
+    monkeypatch.setattr("bench.cli.has_cuda", lambda: False)
+    assert main(["list", "--device", "cuda", "--reductions", "16"]) == 0
+    assert "there is no CUDA device here" in capsys.readouterr().err
 
 
 def test_list_shows_every_block_and_the_time(capsys: pytest.CaptureFixture[str]) -> None:
