@@ -27,7 +27,7 @@ from bench.record import (
     Status,
     Visited,
 )
-from bench.stats import RESAMPLES, Array, Interval, bootstrap_median
+from bench.stats import Array, Interval, interval_of_medians
 from bench.trial import Trial
 
 # A failure of these kinds may not come again, so the next run tries anew.
@@ -148,9 +148,9 @@ class Ledger:
         needed = {arm, to or arm}
         return [log.ratios(arm, to) for log in logs if needed <= set(log.block.arms)]
 
-    def overhead(self, block: str, arm: Arm, *, resamples: int = RESAMPLES) -> Interval | None:
-        """The arm's median paired overhead as a fraction, or None while nothing is measured."""
-        ratio = bootstrap_median(self.ratios(block, arm), resamples=resamples)
+    def overhead(self, block: str, arm: Arm) -> Interval | None:
+        """The arm's paired overhead as a fraction, or None while nothing is measured."""
+        ratio = interval_of_medians(self.ratios(block, arm))
         return None if ratio is None else ratio.scaled(1.0, -1.0)
 
     def differ(self, one: Trial, other: Trial) -> bool:
@@ -164,7 +164,7 @@ class Ledger:
         if block is None or block_2 is None:
             raise ValueError(f"{one.key} and {other.key} must both be measured")
         if block == block_2:
-            ratio = bootstrap_median(self.ratios(block, first, second))
+            ratio = interval_of_medians(self.ratios(block, first, second))
             if ratio is not None:
                 return not ratio.covers(1.0)
         overhead, overhead_2 = self.overhead(block, first), self.overhead(block_2, second)

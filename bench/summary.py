@@ -13,11 +13,14 @@ from bench.ledger import Ledger, VisitLog
 from bench.record import Round
 
 MIB = 2**20
-# What fits on 100 columns; the Markdown table has all.
+# What a console shows; the Markdown table has all. Those that a narrow one leaves out, first
+# to last.
 CONSOLE_COLUMNS = (
     "rank", "variant", "overhead %", "95 % interval", "procs", "p50 ms", "p95 ms", "p99 ms",
     "images/s", "params M", "RSS MiB",
 )  # fmt: skip
+EXPENDABLE = ("RSS MiB", "images/s", "p99 ms", "p95 ms", "procs", "params M", "p50 ms")
+COLUMN_GAP = 2
 PLAIN_WIDTH = 120
 # The share of CPU time that a hypervisor may give to others before a run counts as disturbed.
 DISTURBED_STEAL = 0.01
@@ -43,6 +46,8 @@ def noise_line(rows: pd.DataFrame) -> str:
     if blocks.empty:
         return "Control arm: not measured."
     low, high = blocks["noise_low_pct"].min(), blocks["noise_high_pct"].max()
+    if pd.isna(low):
+        return "Control arm: measured by one process alone, which gives no interval."
     off = blocks[(blocks["noise_low_pct"] > 0) | (blocks["noise_high_pct"] < 0)]
     line = (
         f"Control arm (a second plain trunk): {blocks['noise_pct'].min():+.1f} to "
@@ -87,7 +92,7 @@ def print_summary(frame: pd.DataFrame, console: Console) -> None:
     for _, rows in _settings(frame):
         console.print(f"\n[bold]{setting_line(rows)}[/bold]", highlight=False)
         console.print(noise_line(rows), highlight=False)
-        lines = headline(rows)[list(CONSOLE_COLUMNS)]
+        lines = _fitted(headline(rows)[list(CONSOLE_COLUMNS)], console.width)
         table = Table(box=None, header_style="bold")
         for name in lines.columns:
             table.add_column(name, justify="left" if name == "variant" else "right", no_wrap=True)
@@ -100,6 +105,19 @@ def print_summary(frame: pd.DataFrame, console: Console) -> None:
             "interval.\nVariants of one rank with = cannot be told apart from its first.",
             highlight=False,
         )
+
+
+def _fitted(lines: pd.DataFrame, width: int) -> pd.DataFrame:
+    """The columns that fit: a narrow console loses whole columns, never digits."""
+    widths = {
+        name: max(len(str(name)), *lines[name].str.len()) + COLUMN_GAP for name in lines.columns
+    }
+    kept = list(lines.columns)
+    for name in EXPENDABLE:
+        if sum(widths[each] for each in kept) <= width:
+            break
+        kept.remove(name)
+    return lines[kept]
 
 
 def report(ledger: Ledger) -> str:
@@ -138,7 +156,8 @@ def _span_s(logs: Sequence[VisitLog]) -> float:
 
 def _disturbance(ledger: Ledger, rounds: Sequence[Round]) -> str:
     """What else went on, and whether it was enough to call the run disturbed."""
-    cpus = ledger.environments[0].machine.cpus  # what stolen time and load are of
+    machine = ledger.environments[0].machine
+    cpus = machine.cpus  # what stolen time and load are of
     wall_s = sum(round_.ended_s - round_.started_s for round_ in rounds)
     stolen = sum(round_.steal_s or 0.0 for round_ in rounds) / (wall_s * cpus)
     switches = sum(round_.involuntary_switches or 0 for round_ in rounds) / len(rounds)
@@ -148,7 +167,7 @@ def _disturbance(ledger: Ledger, rounds: Sequence[Round]) -> str:
         f"{100 * stolen:.1f} % of CPU time stolen, {switches:.1f} involuntary switches a round, "
         f"load {load:.1f} on {cpus} CPUs"
     )
-    if stolen < DISTURBED_STEAL and load < cpus + 1:
+    if stolen < DISTURBED_STEAL and load < machine.available_cpus + 1:
         return f"Disturbance: {seen}."
     return (
         f"This run was disturbed: {seen}. Overheads stay paired, but intervals are wider and "
@@ -193,6 +212,8 @@ def _unmeasured(row: pd.Series, is_trunk: bool) -> str:
 
 
 def _interval(row: pd.Series) -> str:
+    if pd.isna(row["overhead_low_pct"]):
+        return "one process"
     return f"[{row['overhead_low_pct']:+.1f}, {row['overhead_high_pct']:+.1f}]"
 
 

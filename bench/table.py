@@ -35,6 +35,12 @@ _INTEGERS = (
     "operators", "live_peak_bytes", "resident_growth_bytes", "device_peak_bytes", "rounds",
     "processes",
 )  # fmt: skip
+# Columns of real numbers, which may all be missing.
+_REALS = (
+    "overhead_pct", "overhead_low_pct", "overhead_high_pct",
+    "noise_pct", "noise_low_pct", "noise_high_pct", "noise_sd_pct",
+    "p50_s", "p95_s", "p99_s", "latency_s", "latency_low_s", "latency_high_s", "throughput_per_s",
+)  # fmt: skip
 
 
 def trials_frame(ledger: Ledger) -> pd.DataFrame:
@@ -49,6 +55,8 @@ def trials_frame(ledger: Ledger) -> pd.DataFrame:
     frame = pd.DataFrame([_row(ledger, trial) for trial in by_key.values()])
     for column in _INTEGERS:
         frame[column] = frame[column].astype("Int64")
+    for column in _REALS:
+        frame[column] = frame[column].astype("float64")
 
     def differ(one: str, other: str) -> bool:
         return ledger.differ(by_key[one], by_key[other])
@@ -152,12 +160,7 @@ def _block(ledger: Ledger, trial: Trial) -> str | None:
 
 
 def _latency(ledger: Ledger, trial: Trial) -> Row:
-    row: Row = dict.fromkeys(
-        ("overhead_pct", "overhead_low_pct", "overhead_high_pct",
-         "noise_pct", "noise_low_pct", "noise_high_pct", "noise_sd_pct",
-         "p50_s", "p95_s", "p99_s", "latency_s", "latency_low_s", "latency_high_s",
-         "throughput_per_s", "rounds", "processes", "block")
-    )  # fmt: skip
+    row: Row = dict.fromkeys((*_REALS, "rounds", "processes", "block"))
     block = _block(ledger, trial)
     if block is None:
         return row
@@ -191,7 +194,9 @@ def _latency(ledger: Ledger, trial: Trial) -> Row:
 
 
 def _ends(name: str, unit: str, interval: Interval) -> Row:
-    return {f"{name}_low_{unit}": interval.low, f"{name}_high_{unit}": interval.high}
+    """Null where nothing bounds it, as when one process alone has measured."""
+    low, high = (interval.low, interval.high) if interval.is_bounded else (None, None)
+    return {f"{name}_low_{unit}": low, f"{name}_high_{unit}": high}
 
 
 def _ranked(rows: pd.DataFrame, differ: Callable[[str, str], bool]) -> pd.DataFrame:

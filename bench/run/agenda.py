@@ -11,9 +11,6 @@ from bench.record import Arm
 from bench.run.schedule import PROCESSES, Target, spent_s
 from bench.stats import Interval
 
-# Enough draws to decide by while measuring; tables draw more.
-QUICK_RESAMPLES = 400
-
 
 class Agenda:
     """What the latency phase of a run has left to do.
@@ -34,17 +31,15 @@ class Agenda:
         for block in blocks:
             self.look(block)
 
-    def left(self) -> list[PlannedBlock]:
-        """The blocks that want a visit now."""
-        in_time = time.monotonic() < self.deadline
+    def left(self, start_s: float = 0.0) -> list[PlannedBlock]:
+        """The blocks that want a visit now; before one, a worker takes ``start_s`` to start."""
+        in_time = time.monotonic() + start_s < self.deadline
         return [block for block in self._blocks if self._wants_visit(block, in_time)]
 
     def look(self, block: PlannedBlock) -> None:
         """Take note of the overheads of a block's arms, by all rounds so far."""
         found = {
-            arm: self._ledger.overhead(block.key, arm, resamples=QUICK_RESAMPLES)
-            for arm in block.arms
-            if arm.role != "trunk"
+            arm: self._ledger.overhead(block.key, arm) for arm in block.arms if arm.role != "trunk"
         }
         self._overheads[block.key] = {
             arm: interval for arm, interval in found.items() if interval is not None

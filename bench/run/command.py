@@ -105,11 +105,12 @@ def _tell_what_is_left(plan: Plan, frame: pd.DataFrame, console: Console, *, fre
     failed = frame[~frame["status"].isin(["ok", NOT_MEASURED])]
     for row in failed.itertuples():
         console.print(f"{row.trial}: {row.status}, {row.reason}", highlight=False)
-    half_width = (frame["overhead_high_pct"] - frame["overhead_low_pct"]) / 2
-    wide = int((half_width > 100 * plan.target.precision).sum())
+    measured = frame[frame["overhead_pct"].notna()]
+    half_width = (measured["overhead_high_pct"] - measured["overhead_low_pct"]) / 2
+    wide = int((~(half_width <= 100 * plan.target.precision)).sum())  # null if nothing bounds it
     if wide:
         console.print(
-            f"{wide} of {int(half_width.notna().sum())} intervals are wider than "
+            f"{wide} of {len(measured)} intervals are wider than "
             f"±{100 * plan.target.precision:g} %: the same command with a larger --budget "
             f"(now {plan.target.budget_s:.0f}s){' and no --fresh' if fresh else ''} goes on "
             "from here.",

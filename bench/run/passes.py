@@ -25,17 +25,15 @@ from bench.run.worker_process import WorkerDied, WorkerProcess
 
 # A block whose workers died this often is given up for this run.
 DEATHS_TO_GIVE_UP = 2
-# How often the intervals that end a visit are computed; less often when that takes long,
-# as it does for tens of thousands of rounds.
+# How often the intervals that end a visit are computed.
 LOOK_EVERY_S = 3.0
-LOOK_SHARE = 0.02
 
 
 async def measure_latency(sweep: Sweep) -> None:
     """Visit the blocks until all overheads are precise, or the budget ends."""
     agenda = Agenda(sweep.ledger, sweep.plan.blocks, sweep.plan.target)
     passes = _Passes(sweep, agenda)
-    while left := agenda.left():
+    while left := agenda.left(passes.startup_s):
         await passes.go_over(left)
 
 
@@ -47,7 +45,10 @@ class _Passes:
         self._agenda = agenda
         self._rng = random.Random(sweep.plan.seed + len(sweep.ledger.visits))
         self._deaths: Counter[str] = Counter()
-        self._startup_s = 0.0
+        # How long a worker takes to start: what the last one took.
+        self.startup_s = (
+            sweep.ledger.environments[-1].startup_s if sweep.ledger.environments else 0.0
+        )
         blocks = sweep.plan.blocks
         intervals = sum(len(block.arms) - 1 for block in blocks)  # each arm's but the trunk's
         sweep.display.begin("measuring, precise", intervals, deadline=agenda.deadline)
@@ -57,10 +58,10 @@ class _Passes:
     async def go_over(self, blocks: list[PlannedBlock]) -> None:
         """One pass; a worker that dies is replaced for the blocks behind its last."""
         waiting = self._rng.sample(blocks, len(blocks))
-        while waiting := [block for block in waiting if block in self._agenda.left()]:
+        while waiting := [b for b in waiting if b in self._agenda.left(self.startup_s)]:
             started = time.monotonic()
             async with self._sweep.worker() as worker:
-                self._startup_s = time.monotonic() - started
+                self.startup_s = time.monotonic() - started
                 while waiting:
                     block, left = waiting.pop(), self._agenda.left()
                     if block not in left:
@@ -77,7 +78,7 @@ class _Passes:
         sweep, visit = self._sweep, uuid.uuid4().hex[:12]
         started = time.monotonic()
         left_s = self._agenda.deadline - started
-        until = started + visit_s(sweep.ledger, left, left_s, self._startup_s)
+        until = started + visit_s(sweep.ledger, left, left_s, self.startup_s)
         references = tuple(sweep.references.get(arm.trial.counted) for arm in block.arms)
         command = OpenBlock(block.key, visit, self._rng.getrandbits(32), block.arms, references)
         try:
@@ -128,8 +129,7 @@ class _Passes:
                 self._show(block)
                 if self._agenda.is_precise(block) and number >= LEAST_ROUNDS:
                     return
-                took_s = time.monotonic() - now
-                look_at = time.monotonic() + max(LOOK_EVERY_S, took_s / LOOK_SHARE)
+                look_at = time.monotonic() + LOOK_EVERY_S
             self._sweep.display.tick()
 
     def _show(self, block: PlannedBlock) -> None:

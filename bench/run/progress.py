@@ -242,10 +242,13 @@ def _percent(fraction: float) -> str:
 
 
 def _short(interval: Interval) -> str:
-    return f"{_percent(interval.estimate)} ±{100 * interval.half_width:.1f}"
+    reach = f" ±{100 * interval.half_width:.1f}" if interval.is_bounded else ""
+    return f"{_percent(interval.estimate)}{reach}"
 
 
 def _ends(interval: Interval) -> str:
+    if not interval.is_bounded:
+        return ""
     return f"[{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
 
 

@@ -84,6 +84,13 @@ def test_a_block_whose_trunk_has_failed_for_good_is_not_visited_again() -> None:
     assert not wants(ledger, IN_TIME)
 
 
+def test_no_worker_is_started_that_would_be_ready_too_late() -> None:
+    """What is left of the budget must be more than a start takes."""
+    agenda = Agenda(ledger_with(1), [BLOCK], Target(0.01, 30.0))
+    assert agenda.left(start_s=5.0) == [BLOCK]
+    assert agenda.left(start_s=60.0) == []
+
+
 def test_a_block_that_was_given_up_is_left_alone() -> None:
     """Until the next run."""
     agenda = Agenda(Ledger(), [BLOCK], IN_TIME)
