@@ -1,9 +1,9 @@
 """From the table to pictures: one figure per file, each made of ``data`` and ``draw``.
 
 ``data`` says what is plotted, from the rows of one setting; an empty frame
-says that there is nothing to show. ``draw`` says how. The digest of what is
-plotted finds a picture that has fallen behind its numbers, where comparing
-pixels would find fonts.
+says that there is nothing to show. ``draw`` says how, under a ``title`` that
+says what of it. The digest of what is plotted and said finds a picture that
+has fallen behind its numbers, where comparing pixels would find fonts.
 """
 
 from __future__ import annotations
@@ -28,19 +28,20 @@ DIGESTS = "digests.json"
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure: its name, what it plots of the rows of a setting, and how."""
+    """A figure: its name, what it plots of the rows of a setting, what it says of it, and how."""
 
     name: str
     data: Callable[[pd.DataFrame], pd.DataFrame]
+    title: Callable[[pd.DataFrame], str]
     draw: Callable[[pd.DataFrame, str], Figure]
 
 
 PLOTS: tuple[Plot, ...] = (
-    Plot("overhead", overhead.data, overhead.draw),
-    Plot("heatmap", heatmap.data, heatmap.draw),
-    Plot("pareto", pareto.data, pareto.draw),
-    Plot("explain", explain.data, explain.draw),
-    Plot("memory", memory.data, memory.draw),
+    Plot("overhead", overhead.data, overhead.title, overhead.draw),
+    Plot("heatmap", heatmap.data, heatmap.title, heatmap.draw),
+    Plot("pareto", pareto.data, pareto.title, pareto.draw),
+    Plot("explain", explain.data, explain.title, explain.draw),
+    Plot("memory", memory.data, memory.title, memory.draw),
 )
 
 
@@ -52,6 +53,10 @@ class _Sheet:
     plot: Plot
     data: pd.DataFrame
     subtitle: str
+
+    @property
+    def digest(self) -> str:
+        return digest(self.data, self.plot.title(self.data), self.subtitle)
 
 
 def draw(frame: pd.DataFrame, folder: Path) -> list[Path]:
@@ -69,7 +74,7 @@ def draw(frame: pd.DataFrame, folder: Path) -> list[Path]:
     written, found = [], {}
     for sheet in _sheets(frame):
         written += style.save(sheet.plot.draw(sheet.data, sheet.subtitle), folder, sheet.stem)
-        found[sheet.stem] = digest(sheet.data)
+        found[sheet.stem] = sheet.digest
     listing = folder / DIGESTS
     for stem in _listed(listing) - found.keys():
         for suffix in (".png", ".svg"):
@@ -86,12 +91,18 @@ def _listed(listing: Path) -> set[str]:
 
 def digests(frame: pd.DataFrame) -> dict[str, str]:
     """The digest of every figure that ``draw`` would write, by its stem, without drawing."""
-    return {sheet.stem: digest(sheet.data) for sheet in sorted(_sheets(frame), key=_stem)}
+    return {sheet.stem: sheet.digest for sheet in sorted(_sheets(frame), key=_stem)}
 
 
-def digest(data: pd.DataFrame) -> str:
-    """The SHA-256 of what a figure plots, as CSV with numbers at 6 significant digits."""
-    text = data.map(_canonical).to_csv(index=False, lineterminator="\n")
+def digest(data: pd.DataFrame, title: str, subtitle: str) -> str:
+    """The SHA-256 of what a figure says above its axes and of what it plots.
+
+    Title and subtitle as they stand, since a rule for titles may change, and a
+    machine, without a number changing; then the data as CSV, at 6 significant
+    digits.
+    """
+    table = data.map(_canonical).to_csv(index=False, lineterminator="\n")
+    text = f"{title}\n{subtitle}\n{table}"
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.plots import parts, style
+from bench.plots import claims, parts, style
 from bench.plots import rows as of
 
 COSTS = {  # what is counted, and what the picture calls it
@@ -22,6 +22,7 @@ COSTS = {  # what is counted, and what the picture calls it
 
 _TELLING = 0.5  # a rank correlation from which a count is said to go with the cost
 _FEWEST_RANKED = 3  # variants below which a rank correlation says nothing
+_BELOW_ONE = 1 - 1e-9  # whose z is finite
 
 
 def data(rows: pd.DataFrame) -> pd.DataFrame:
@@ -35,12 +36,8 @@ def data(rows: pd.DataFrame) -> pd.DataFrame:
             "se": shown["se"].astype(str),
             "placement": shown["placement"].astype(str),
             **{f"{cost}_pct": of.over_trunk_pct(rows, cost) for cost in COSTS},
-            "overhead_pct": overhead,
-            "low_pct": of.number(shown, "overhead_low_pct"),
-            "high_pct": of.number(shown, "overhead_high_pct"),
+            **of.overheads(shown),
             "gap": of.gap(shown, overhead),
-            "noise_low_pct": of.number(rows, "noise_low_pct").min(),
-            "noise_high_pct": of.number(rows, "noise_high_pct").max(),
         }
     )
     return explained.sort_values("overhead_pct", kind="stable").reset_index(drop=True)
@@ -54,10 +51,48 @@ def rank_correlation(data: pd.DataFrame, cost: str) -> float:
     return float(np.corrcoef(pairs.rank().to_numpy(dtype=float), rowvar=False)[0, 1])
 
 
+def rank_interval(correlation: float, count: int) -> tuple[float, float]:
+    """The 95 % interval of a rank correlation of so many pairs.
+
+    By Fisher's z, whose variance for ranks is 1.06 / (n - 3) (Fieller, Hartley
+    and Pearson, Biometrika 44, 1957); three pairs or fewer allow anything.
+    """
+    if count <= _FEWEST_RANKED:
+        return -1.0, 1.0
+    z = np.arctanh(np.clip(correlation, -_BELOW_ONE, _BELOW_ONE))
+    half = 1.96 * np.sqrt(1.06 / (count - 3))
+    return float(np.tanh(z - half)), float(np.tanh(z + half))
+
+
+def title(data: pd.DataFrame) -> str:
+    """The count that goes with the cost, if the costs differ and its rank correlation is firm."""
+    known = {
+        cost: round(value, 2) for cost, value in _correlations(data).items() if not pd.isna(value)
+    }
+    if not known:
+        return "What SE adds to the trunk, and what it costs"
+    if claims.extremes(data) is None:
+        return "The intervals are too wide to say what explains the cost"
+    most = max(known.values())
+    best = ", ".join(COSTS[cost] for cost, value in known.items() if value == most)
+    shown = style.decimal(most, 2)
+    low, high = rank_interval(most, len(claims.judged(data)))
+    if most < _TELLING or low <= 0:
+        return f"No count clearly ranks the variants as the clock does (best: {best}, {shown})"
+    span = f"{style.decimal(low, 2)}, {style.decimal(high, 2)}"
+    return f"The cost goes with {best} (rank correlation {shown} [{span}])"
+
+
+def _correlations(data: pd.DataFrame) -> dict[str, float]:
+    """By what is counted, over the variants of which something can be claimed."""
+    known = claims.judged(data)
+    return {cost: rank_correlation(known, cost) for cost in COSTS}
+
+
 @style.theme()
 def draw(data: pd.DataFrame, subtitle: str) -> Figure:
-    correlations = {cost: rank_correlation(data, cost) for cost in COSTS}
-    figure = style.figure(_title(correlations), subtitle, width=9.5, height=1 + 0.19 * len(data))
+    correlations = _correlations(data)
+    figure = style.figure(title(data), subtitle, width=9.5, height=1 + 0.19 * len(data))
     panels = list(figure.subplots(1, 4, sharey=True, width_ratios=(1, 1, 1, 1.4)))
     parts.row_axis(panels, list(data["se"]))
     colours = [style.mark(placement).colour for placement in data["placement"]]
@@ -72,27 +107,16 @@ def draw(data: pd.DataFrame, subtitle: str) -> Figure:
 
 
 def _draw_overhead(axes: Axes, data: pd.DataFrame) -> None:
-    placed = data.assign(place=range(len(data)))
-    parts.points(axes, placed, "overhead_pct", "place", ("low_pct", "high_pct"), along="x")
+    placed = data.assign(place=range(len(data)), slot=1.0)
+    ends = ("overhead_low_pct", "overhead_high_pct")
+    parts.points(axes, placed, "overhead_pct", "place", ends, along="x")
     parts.row_gaps(axes, data["gap"])
-    note = "95 % interval"
-    if parts.noise_floor(axes, data, along="x"):
-        note += "; grey: noise floor"
+    note = parts.interval_note(data)
+    if parts.noise_floor(axes, placed, "place", "slot", along="x"):
+        note += "; grey: noise"
     axes.set_title(f"time, measured\n{note}", loc="left", size=9)
 
 
 def _head(name: str, correlation: float) -> str:
     note = "" if pd.isna(correlation) else f"rank correlation {style.decimal(correlation, 2)}"
     return f"{name}\n{note}"
-
-
-def _title(correlations: dict[str, float]) -> str:
-    known = {cost: round(value, 2) for cost, value in correlations.items() if not pd.isna(value)}
-    if not known:
-        return "What SE adds to the trunk, and what it costs"
-    most = max(known.values())
-    best = ", ".join(COSTS[cost] for cost, value in known.items() if value == most)
-    shown = style.decimal(most, 2)
-    if most < _TELLING:
-        return f"No count ranks the variants as the clock does (best: {best}, {shown})"
-    return f"The cost goes with {best} (rank correlation {shown})"

@@ -43,12 +43,23 @@ def _quantity(rows: pd.DataFrame, name: str) -> pd.DataFrame:
     )
 
 
+def title(data: pd.DataFrame) -> str:
+    """What SE adds by count; what was measured once has no interval, and gets no claim."""
+    part = data[data["quantity"] == data["quantity"].iloc[0]]
+    first = part.iloc[0]
+    whole = f"the trunk's {first['quantity']} of {first['trunk_mib']:.1f} MiB"
+    if first["quantity"] != LIVE:
+        return f"Memory over {whole}, one measurement each"
+    least, most = (style.decimal(part["extra_mib"].agg(end), 1) for end in ("min", "max"))
+    return f"SE adds {most if least == most else f'{least} to {most}'} MiB to {whole}"
+
+
 @style.theme()
 def draw(data: pd.DataFrame, subtitle: str) -> Figure:
     quantities = [part for _, part in data.groupby("quantity", sort=False)]
     names = list(quantities[0]["se"])
     figure = style.figure(
-        _title(quantities[0]), subtitle,
+        title(data), subtitle,
         width=3 + 2.5 * len(quantities), height=1 + 0.19 * len(names),
     )  # fmt: skip
     panels = list(figure.subplots(1, len(quantities), sharey=True, squeeze=False)[0])
@@ -64,10 +75,3 @@ def draw(data: pd.DataFrame, subtitle: str) -> Figure:
         )
         axes.set_xlabel("over the trunk (MiB)")
     return figure
-
-
-def _title(part: pd.DataFrame) -> str:
-    least, most = (style.decimal(part["extra_mib"].agg(end), 1) for end in ("min", "max"))
-    span = most if least == most else f"{least} to {most}"
-    first = part.iloc[0]
-    return f"SE adds {span} MiB to the trunk's {first['quantity']} of {first['trunk_mib']:.1f} MiB"

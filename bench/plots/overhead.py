@@ -1,7 +1,8 @@
 """What SE costs: the overhead of every placement and ratio, with its interval.
 
-The grey band is the noise floor: what a second, identical trunk seemed to
-cost in the same rounds. An overhead inside it is none.
+The grey behind a variant is the noise floor of its block: what a second,
+identical trunk seemed to cost in the same rounds. An overhead whose interval
+reaches into it is no finding. A hollow point has no interval.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.plots import parts, style
+from bench.plots import claims, parts, style
 from bench.plots import rows as of
 
 OTHERS = "other variants"
@@ -31,28 +32,41 @@ def data(rows: pd.DataFrame) -> pd.DataFrame:
             "placement": shown["placement"].astype(str),
             "reduction": of.number(shown, "reduction"),
             "se": shown["se"].astype(str),
-            "overhead_pct": overhead,
-            "low_pct": of.number(shown, "overhead_low_pct"),
-            "high_pct": of.number(shown, "overhead_high_pct"),
+            **of.overheads(shown),
             "gap": of.gap(shown, overhead),
-            "noise_low_pct": of.number(rows, "noise_low_pct").min(),
-            "noise_high_pct": of.number(rows, "noise_high_pct").max(),
         }
     ).reset_index(drop=True)
+
+
+def title(data: pd.DataFrame) -> str:
+    """How many variants are slower beyond noise, and the extremes where they are apart."""
+    counted = claims.tally(data)
+    if len(claims.judged(data)) < 2 or not claims.slower(data).any():
+        return counted
+    found = claims.extremes(data)
+    if found is None:
+        return f"{counted}; least and most cannot be told apart"
+    return f"{counted}; least {_named(found.least)}, most {_named(found.most)}"
+
+
+def _named(row: pd.Series) -> str:
+    return f"{row['se']} ({style.decimal(row['overhead_pct'], 1)} %)"
 
 
 @style.theme()
 def draw(data: pd.DataFrame, subtitle: str) -> Figure:
     placed, groups = _lay_out(data)
     width = groups["end"].iloc[-1]
-    figure = style.figure(_title(data), subtitle, width=max(6.0, 1.6 + 0.24 * width), height=4)
+    figure = style.figure(title(data), subtitle, width=max(6.0, 1.6 + 0.24 * width), height=4)
     axes = figure.add_subplot()
-    if parts.noise_floor(axes, data, along="y"):
+    if parts.noise_floor(axes, placed, "place", "slot", along="y"):
+        last = data[["noise_low_pct", "noise_high_pct"]].dropna().iloc[-1]
         axes.text(
-            1.01, data[["noise_low_pct", "noise_high_pct"]].iloc[0].mean(), "noise\nfloor",
+            1.01, last.mean(), "noise\nfloor",
             transform=axes.get_yaxis_transform(), va="center", color=style.MUTED, size=8,
         )  # fmt: skip
-    parts.points(axes, placed, "overhead_pct", "place", ("low_pct", "high_pct"), along="y")
+    ends = ("overhead_low_pct", "overhead_high_pct")
+    parts.points(axes, placed, "overhead_pct", "place", ends, along="y")
     for _, row in placed[placed["gap"] != ""].iterrows():
         _draw_gap(axes, row)
     for _, group in groups.iterrows():
@@ -61,13 +75,13 @@ def draw(data: pd.DataFrame, subtitle: str) -> Figure:
     axes.tick_params(axis="x", length=0)
     axes.set_xlim(-0.5, width - 0.5)
     _name_ratios(axes, groups)
-    axes.set_ylabel("overhead over the trunk (%), 95 % interval")
+    axes.set_ylabel(f"overhead over the trunk (%)\n{parts.interval_note(data)}")
     axes.grid(True, axis="y")
     return figure
 
 
 def _lay_out(data: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows with their ``place`` on the axis, and where each group starts and ends."""
+    """The rows with ``place`` and ``slot`` on the axis, and where each group starts and ends."""
     start, places, groups = 0.0, [], []
     for name, group in data.groupby("group", sort=False):
         slot = _slot(str(name))
@@ -77,7 +91,7 @@ def _lay_out(data: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         groups.append((str(name), start, start + width + 1))
         start += width + 1
     return (
-        data.assign(place=places),
+        data.assign(place=places, slot=[_slot(group) for group in data["group"]]),
         pd.DataFrame(groups, columns=["name", "start", "end"]),
     )
 
@@ -113,18 +127,6 @@ def _name_ratios(axes: Axes, groups: pd.DataFrame) -> None:
             xycoords=axes.get_xaxis_transform(), textcoords="offset points",
             ha="center", va="top",
         )  # fmt: skip
-
-
-def _title(data: pd.DataFrame) -> str:
-    known = data.sort_values("overhead_pct", kind="stable").dropna(subset="overhead_pct")
-    least, most = known.iloc[0], known.iloc[-1]
-    low, high = (style.decimal(row["overhead_pct"], 1) for row in (least, most))
-    if len(known) == 1:
-        return f"SE as {least['se']} adds {low} % to the time"
-    if least["high_pct"] >= most["low_pct"]:
-        typical = style.decimal(known["overhead_pct"].median(), 1)
-        return f"SE adds about {typical} % to the time; the intervals of all variants overlap"
-    return f"SE adds {low} to {high} % to the time: least {least['se']}, most {most['se']}"
 
 
 def _slot(group: str) -> float:

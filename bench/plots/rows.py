@@ -8,12 +8,24 @@ import pandas as pd
 from bench.plots.style import PLACEMENTS
 
 ALL_STAGES = "1+2+3+4"
+OVERHEADS = (
+    "overhead_pct", "overhead_low_pct", "overhead_high_pct", "noise_low_pct", "noise_high_pct",
+)  # fmt: skip
 
 
 def number(rows: pd.DataFrame, column: str) -> pd.Series:
     """A column as floats, whatever kind of number or null it holds; missing is NaN."""
     values = rows[column].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
     return pd.Series(values, index=rows.index, dtype=float)
+
+
+def overheads(rows: pd.DataFrame) -> pd.DataFrame:
+    """Each row's overhead, its interval, and its control arm's: what two equal models differ by.
+
+    The noise is that of the row's own block. One interval for all blocks would
+    be the widest of them, and hide what a quieter block found.
+    """
+    return pd.DataFrame({column: number(rows, column) for column in OVERHEADS})
 
 
 def gap(rows: pd.DataFrame, values: pd.Series) -> pd.Series:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 
 import pytest
 
-from bench.readme import DOCUMENTS, RESULTS, ROOT, fill, main
+from bench.readme import DOCUMENTS, RESULTS, ROOT, _headline, fill, main
+from tests.bench.plots.synthetic import few, with_overhead
 
 
 def test_the_committed_documents_follow_from_the_committed_results(
@@ -53,3 +55,45 @@ def test_parts_are_filled_and_unknown_parts_refused() -> None:
     assert fill(text, {"x": lambda: "new\n"}) == text.replace("old", "new")
     with pytest.raises(ValueError, match="part must be one of y, got 'x'"):
         fill(text, {"y": str})
+
+
+class TestHeadline:
+    def headline(
+        self, cost: tuple[float, float, float], *, noise_high_pct: float = 0.5, pre: float = 1.0
+    ) -> str:
+        """Of SE as published at this cost, beside a cheap variant of another placement."""
+        frame = with_overhead(
+            few("none", "pre-r16", "standard-r16"),
+            pre_r16=(pre, pre - 0.5, pre + 0.5), standard_r16=cost,
+        )  # fmt: skip
+        return _headline(frame.assign(noise_low_pct=-0.5, noise_high_pct=noise_high_pct))
+
+    def test_cost_beyond_noise_is_told(self) -> None:
+        """An interval above 0 and above the noise is a finding, and so are extremes apart."""
+        text = self.headline((5.25, 4.5, 6.0))
+        assert "arithmetic to a resnet18 and 5.2 % [4.5, 6.0] time." in text
+        assert (
+            "runs from 1.0 % [0.5, 1.5] (`pre-r16`) to 5.2 % [4.5, 6.0] (`standard-r16`).\n" in text
+        )
+
+    @pytest.mark.parametrize(
+        ("cost", "noise_high_pct"), [((5.25, -0.5, 9.0), 0.5), ((5.25, 4.5, 6.0), 4.75)]
+    )
+    def test_cost_within_noise_is_told_as_such(
+        self, cost: tuple[float, float, float], noise_high_pct: float
+    ) -> None:
+        """An interval that reaches 0, or the noise, is no finding; nor has it extremes."""
+        text = self.headline(cost, noise_high_pct=noise_high_pct)
+        assert "cannot be told from what two equal models differ by here, [-0.5, " in text
+        assert "time." not in text
+        assert "runs from" not in text
+        assert "Over all placements and ratios, " in text
+
+    def test_cost_without_interval_or_control_is_told_as_such(self) -> None:
+        """A single process's estimate is shown, and nothing is claimed of it."""
+        lone = self.headline((5.25, math.nan, math.nan))
+        assert "; its cost in time, 5.2 %, has no interval." in lone
+        assert "nan" not in lone
+        alone = self.headline((5.25, 4.5, 6.0), noise_high_pct=math.nan)
+        assert "has no control to be held against." in alone
+        assert "nan" not in alone

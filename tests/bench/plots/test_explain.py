@@ -11,6 +11,7 @@ import pytest
 from bench.plots import explain, memory
 from tests.bench.plots.synthetic import (
     few,
+    synthetic,
     texts,
     with_overhead,
 )
@@ -44,12 +45,39 @@ class TestExplain:
         data = pd.DataFrame({"flops_pct": flops, "overhead_pct": np.arange(len(flops)) / 10})
         assert math.isnan(explain.rank_correlation(data, "flops"))
 
+    def test_rank_interval_is_fisher_s(self) -> None:
+        """Of 0.5 among 34 pairs, by hand: z = 0.5493, half of its interval 0.3624."""
+        assert explain.rank_interval(0.5, 34) == pytest.approx((0.1847, 0.7220), abs=1e-4)
+        assert explain.rank_interval(1.0, 3) == (-1, 1)
+
+    def test_title_explains_no_ranking_that_may_be_another(self) -> None:
+        """As long as the variants cannot be told apart, there is no cost to go with a count."""
+        data = explain.data(synthetic())
+        assert explain.title(data).startswith("The cost goes with ")
+        wide = data.assign(overhead_low_pct=-1.0, overhead_high_pct=9.0)
+        noisy = data.assign(noise_high_pct=9.0)
+        for each in (wide, noisy):
+            expected = "The intervals are too wide to say what explains the cost"
+            assert explain.title(each) == expected
+
+    def test_title_explains_nothing_by_chance(self) -> None:
+        """A rank correlation of 0.8 among four variants may be none."""
+        names = ["standard-r2", "standard-r4", "standard-r8", "standard-r16"]
+        costs = {"standard_r2": 4.0, "standard_r4": 3.0, "standard_r8": 1.0, "standard_r16": 2.0}
+        frame = with_overhead(
+            few("none", *names), **{name: (cost, cost, cost) for name, cost in costs.items()}
+        )
+        title = explain.title(explain.data(frame))
+        assert title.startswith("No count clearly ranks the variants as the clock does")
+
     def test_title_admits_that_nothing_explains(self) -> None:
         """If no count ranks the variants as the clock does, the title says that."""
         frame = few("none", "standard-r2", "standard-r8", "standard-r32")
         order = {"standard_r2": (1.0,) * 3, "standard_r8": (2.0,) * 3, "standard_r32": (3.0,) * 3}
         frame = with_overhead(frame, **order)
-        assert "No count ranks the variants" in texts(explain.draw(explain.data(frame), "s"))
+        assert "No count clearly ranks the variants" in texts(
+            explain.draw(explain.data(frame), "s")
+        )
 
 
 class TestMemory:
@@ -78,3 +106,10 @@ class TestMemory:
         data = memory.data(self.frame.assign(resident_growth_bytes=None))
         assert set(data["quantity"]) == {memory.LIVE}
         assert len(memory.draw(data, "s").axes) == 1
+
+    def test_title_claims_what_is_counted_and_nothing_measured_once(self) -> None:
+        """The live-byte peak is exact; a single process's growth carries no claim."""
+        assert memory.title(memory.data(self.frame)).startswith("SE adds 2.0 MiB to the trunk's")
+        measured = memory.data(self.frame.assign(live_peak_bytes=None))
+        expected = "Memory over the trunk's resident growth of 8.0 MiB, one measurement each"
+        assert memory.title(measured) == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import math
@@ -45,15 +46,41 @@ class TestDigest:
     def test_digest_sees_six_significant_digits(self, value: float, same: bool) -> None:
         """A change in the sixth digit changes it, a change behind that does not."""
         one, other = (
-            plots.digest(pd.DataFrame({"overhead_pct": [number]})) for number in (6.0, value)
+            plots.digest(pd.DataFrame({"overhead_pct": [number]}), "t", "s")
+            for number in (6.0, value)
         )
         assert (one == other) is same
 
     def test_digest_is_of_canonical_text(self) -> None:
         """The text under the hash: missing is empty, -0 is 0, an integer is a number."""
         data = pd.DataFrame({"a": [-0.0, math.nan], "b": [1, 11_689_512], "c": ["x", math.nan]})
-        text = "a,b,c\n0,1,x\n,1.16895e+07,\n"
-        assert plots.digest(data) == hashlib.sha256(text.encode()).hexdigest()
+        text = "title\nsubtitle\na,b,c\n0,1,x\n,1.16895e+07,\n"
+        assert plots.digest(data, "title", "subtitle") == hashlib.sha256(text.encode()).hexdigest()
+
+    @pytest.mark.parametrize("column", ["machine", "threads", "dtype"])
+    def test_another_machine_or_setting_changes_every_digest(self, column: str) -> None:
+        """A picture that names another machine is stale, though its numbers are the same."""
+        frame = few("none", "standard-r8", "standard-r16")
+        before, after = plots.digests(frame), plots.digests(frame.assign(**{column: 8}))
+        assert not before.items() & after.items()
+        assert list(before) == list(after)
+
+    @pytest.mark.parametrize("plot", plots.PLOTS, ids=lambda plot: plot.name)
+    def test_another_rule_for_a_title_changes_the_digest(
+        self, plot: plots.Plot, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A picture that claims what the suite would claim no more is stale."""
+        frame = few("none", "standard-r8", "standard-r16")
+        before = plots.digests(frame)
+        renamed = dataclasses.replace(plot, title=lambda _: "SE is free")
+        monkeypatch.setattr(plots, "PLOTS", (renamed,))
+        assert plots.digests(frame)[plot.name] != before[plot.name]
+
+    @pytest.mark.parametrize("plot", plots.PLOTS, ids=lambda plot: plot.name)
+    def test_the_title_under_the_digest_is_the_one_that_is_drawn(self, plot: plots.Plot) -> None:
+        """What the digest covers and what the picture says cannot part."""
+        data = plot.data(synthetic())
+        assert plot.title(data) in texts(plot.draw(data, "s"))
 
     def test_only_figures_whose_data_changed_get_another_digest(self) -> None:
         """Memory does not care for a latency."""
@@ -61,7 +88,7 @@ class TestDigest:
         before = plots.digests(frame)
         after = plots.digests(with_overhead(frame, standard_r8=(9.0, 8.0, 10.0)))
         changed = {stem for stem in before if before[stem] != after[stem]}
-        assert changed == {"overhead", "heatmap", "explain"}
+        assert changed == {"overhead", "heatmap", "explain", "pareto"}
 
 
 class TestDraw:

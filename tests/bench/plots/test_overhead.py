@@ -44,18 +44,21 @@ class TestOverhead:
         (row,) = overhead.data(frame).to_dict("records")
         assert row == {
             "group": "standard", "placement": "standard", "reduction": 16.0, "se": "standard-r16",
-            "overhead_pct": 5.25, "low_pct": 4.5, "high_pct": 6.125, "gap": "",
-            "noise_low_pct": -0.6, "noise_high_pct": 0.5,
+            "overhead_pct": 5.25, "overhead_low_pct": 4.5, "overhead_high_pct": 6.125, "gap": "",
+            "noise_low_pct": -0.5, "noise_high_pct": 0.5,
         }  # fmt: skip
 
-    def test_noise_floor_is_the_union_of_the_control_intervals(self) -> None:
-        """The band reaches from the lowest to the highest end of any block's control arm."""
-        frame = few("none", "standard-r16", "standard-r8").assign(
-            noise_low_pct=[-0.2, -0.9, math.nan], noise_high_pct=[0.7, 0.1, math.nan]
+    @pytest.mark.parametrize("along", ["x", "y"])
+    def test_noise_floor_is_that_of_each_variant_s_own_block(self, along: str) -> None:
+        """Behind a variant stands its block's control arm; where that is unknown, nothing."""
+        frame = few("none", "standard-r8", "standard-r16", "standard-r32").assign(
+            noise_low_pct=[-3.0, -0.25, -1.0, math.nan], noise_high_pct=[3.0, 0.5, 0.75, math.nan]
         )
-        data = overhead.data(frame)
-        assert set(data["noise_low_pct"]) == {-0.9}
-        assert set(data["noise_high_pct"]) == {0.7}
+        figure: Any = overhead if along == "y" else explain
+        axes = figure.draw(figure.data(frame), "s").axes[-1]
+        boxes = [patch.get_bbox() for patch in axes.patches]
+        ends = sorted(tuple(getattr(box, f"interval{along}")) for box in boxes)
+        assert ends == [(-1.0, 0.75), (-0.25, 0.5)]
 
     def test_variant_without_grid_defaults_is_among_the_others(self) -> None:
         """A variant that differs in bias alone does not pass for the grid's own."""
@@ -64,24 +67,36 @@ class TestOverhead:
         assert groups["standard-r16"] == overhead.OTHERS
         assert groups["standard-r8"] == "standard"
 
-    def test_title_tells_least_and_most(self) -> None:
-        """The title names the extremes, with a true minus sign."""
+    def test_title_tells_least_and_most_where_they_are_apart(self) -> None:
+        """The title names the extremes, with a true minus sign, and how many cost anything."""
         frame = with_overhead(
             few("none", "standard-r16", "pre-r16"),
             standard_r16=(5.25, 4.5, 6.0), pre_r16=(-0.31, -0.8, 0.2),
         )  # fmt: skip
-        written = texts(overhead.draw(overhead.data(frame), "s"))
-        assert "SE adds −0.3 to 5.2 % to the time: least pre-r16, most standard-r16" in written
+        assert overhead.title(overhead.data(frame)) == (
+            "1 of 2 variants is slower than the trunk beyond noise; "
+            "least pre-r16 (−0.3 %), most standard-r16 (5.2 %)"
+        )
 
     def test_title_names_no_extreme_that_may_be_none(self) -> None:
         """Where even the least and the most overlap, the title says so."""
         frame = with_overhead(
             few("none", "standard-r16", "pre-r16"),
-            standard_r16=(5.2, 1.0, 9.0), pre_r16=(4.2, 0.0, 8.0),
+            standard_r16=(5.2, 3.0, 9.0), pre_r16=(4.2, 1.0, 8.0),
         )  # fmt: skip
-        written = texts(overhead.draw(overhead.data(frame), "s"))
-        title = "SE adds about 4.7 % to the time; the intervals of all variants overlap"
-        assert title in written
+        assert overhead.title(overhead.data(frame)) == (
+            "All 2 variants are slower than the trunk beyond noise; "
+            "least and most cannot be told apart"
+        )
+
+    def test_title_claims_no_cost_within_the_noise(self) -> None:
+        """Intervals above 0, and apart, mean nothing where two equal models differ by as much."""
+        frame = with_overhead(
+            few("none", "standard-r16", "pre-r16"),
+            standard_r16=(5.2, 4.0, 6.0), pre_r16=(0.5, 0.1, 0.9),
+        ).assign(noise_high_pct=4.5)  # fmt: skip
+        expected = "None of 2 variants is slower than the trunk beyond noise"
+        assert overhead.title(overhead.data(frame)) == expected
 
 
 class TestGaps:
@@ -122,11 +137,45 @@ class TestHeatmap:
                 "placement": ["standard", "standard", "pre", "pre"],
                 "reduction": [4.0, 16.0, 4.0, 16.0],
                 "overhead_pct": [6.0, math.nan, math.nan, 3.0],
-                "half_width_pct": [1.25, math.nan, math.nan, 0.5],
+                "overhead_low_pct": [5.0, math.nan, math.nan, 2.5],
+                "overhead_high_pct": [7.5, math.nan, math.nan, 3.5],
+                "noise_low_pct": [-0.5, math.nan, math.nan, -0.5],
+                "noise_high_pct": [0.5, math.nan, math.nan, 0.5],
                 "gap": ["", heatmap.NOT_RUN, heatmap.NOT_RUN, ""],
             }
         )
         assert_frame_equal(heatmap.data(frame), expected)
+
+    @pytest.mark.parametrize(
+        ("r4", "r16", "title"),
+        [
+            (2.0, 6.0, "The ratio moves the cost by 4.0 points, placement not measurably"),
+            (5.0, 6.0, "Neither placement nor ratio measurably moves the cost"),
+        ],
+    )
+    def test_title_claims_only_what_the_intervals_carry(
+        self, r4: float, r16: float, title: str
+    ) -> None:
+        """A side of the map moves the cost if its extremes' typical intervals are apart."""
+        frame = with_overhead(
+            few("none", "pre-r4", "pre-r16", "standard-r4", "standard-r16"),
+            pre_r4=(r4, r4 - 1, r4 + 1), standard_r4=(r4, r4 - 1, r4 + 1),
+            pre_r16=(r16, r16 - 1, r16 + 1), standard_r16=(r16, r16 - 1, r16 + 1),
+        )  # fmt: skip
+        data = heatmap.data(frame)
+        assert heatmap.title(data) == title
+        noisy = heatmap.title(data.assign(noise_high_pct=9.0))
+        assert noisy == "Neither placement nor ratio measurably moves the cost"
+
+    def test_cell_without_interval_is_hollow(self) -> None:
+        """It says so, in white, and so does not shade the map as a finding would."""
+        frame = with_overhead(
+            few("none", "pre-r4", "pre-r16"), pre_r4=(2.0, math.nan, math.nan)
+        )  # fmt: skip
+        figure = heatmap.draw(heatmap.data(frame), "s")
+        (axes,) = figure.axes
+        assert [patch.get_facecolor()[:3] == (1, 1, 1) for patch in axes.patches] == [True, False]
+        assert "no interval" in texts(figure)
 
     def test_text_stands_out_from_its_cell(self) -> None:
         """Each number's contrast with its colour is at least 3.8 (WCAG 2.1), all over the map."""
@@ -134,7 +183,8 @@ class TestHeatmap:
         data = pd.DataFrame(
             {
                 "placement": "standard", "reduction": np.arange(1.0, 25.0), "overhead_pct": values,
-                "half_width_pct": 0.5, "gap": "",
+                "overhead_low_pct": values - 0.5, "overhead_high_pct": values + 0.5,
+                "noise_low_pct": -0.5, "noise_high_pct": 0.5, "gap": "",
             }
         )  # fmt: skip
         (axes,) = heatmap.draw(data, "s").axes
