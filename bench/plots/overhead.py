@@ -46,11 +46,12 @@ def title(data: pd.DataFrame) -> str:
     found = claims.extremes(data)
     if found is None:
         return f"{counted}; least and most cannot be told apart"
-    return f"{counted}; least {_named(found.least)}, most {_named(found.most)}"
+    beyond = f"{int(claims.slower(data).sum())} of {len(claims.judged(data))} beyond noise"
+    return f"SE costs {_named(found.least)} to {_named(found.most)}; {beyond}"
 
 
 def _named(row: pd.Series) -> str:
-    return f"{row['se']} ({style.decimal(row['overhead_pct'], 1)} %)"
+    return f"{style.decimal(row['overhead_pct'], 1)} % ({row['se']})"
 
 
 @style.theme()

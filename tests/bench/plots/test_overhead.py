@@ -74,8 +74,7 @@ class TestOverhead:
             standard_r16=(5.25, 4.5, 6.0), pre_r16=(-0.31, -0.8, 0.2),
         )  # fmt: skip
         assert overhead.title(overhead.data(frame)) == (
-            "1 of 2 variants is slower than the trunk beyond noise; "
-            "least pre-r16 (−0.3 %), most standard-r16 (5.2 %)"
+            "SE costs −0.3 % (pre-r16) to 5.2 % (standard-r16); 1 of 2 beyond noise"
         )
 
     def test_title_names_no_extreme_that_may_be_none(self) -> None:
