@@ -19,7 +19,7 @@ from bench.order import balanced_orders
 from bench.protocol import CloseBlock, OpenBlock, RunRound
 from bench.record import Arm, Block, Outcome, Round, Visited
 from bench.run.agenda import Agenda
-from bench.run.schedule import LEAST_ROUNDS, visit_s
+from bench.run.schedule import LEAST_ROUNDS, startup_s, visit_s
 from bench.run.sweep import Sweep
 from bench.run.worker_process import WorkerDied, WorkerProcess
 
@@ -45,10 +45,7 @@ class _Passes:
         self._agenda = agenda
         self._rng = random.Random(sweep.plan.seed + len(sweep.ledger.visits))
         self._deaths: Counter[str] = Counter()
-        # How long a worker takes to start: what the last one took.
-        self.startup_s = (
-            sweep.ledger.environments[-1].startup_s if sweep.ledger.environments else 0.0
-        )
+        self.startup_s = startup_s(sweep.ledger)
         blocks = sweep.plan.blocks
         intervals = sum(len(block.arms) - 1 for block in blocks)  # each arm's but the trunk's
         sweep.display.begin("measuring, precise", intervals, deadline=agenda.deadline)

@@ -39,6 +39,11 @@ class Target:
                 raise ValueError(f"{name} must be a positive number, got {value!r}")
 
 
+def startup_s(ledger: Ledger) -> float:
+    """How long a worker takes to start: as the last one did, or nothing while none has."""
+    return ledger.environments[-1].startup_s if ledger.environments else 0.0
+
+
 def spent_s(ledger: Ledger, blocks: Sequence[PlannedBlock]) -> float:
     """The wall time that these blocks have had, their workers' start-up included.
 

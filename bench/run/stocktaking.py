@@ -13,6 +13,7 @@ from bench.environment import usable_cpus
 from bench.protocol import Answer, Command, CountTrials, MakeReferences, MeasureMemory, Reference
 from bench.record import Counts, Memory, Outcome, Quantity
 from bench.run.agenda import Agenda
+from bench.run.schedule import startup_s
 from bench.run.sweep import Sweep
 from bench.run.worker_process import WorkerDied
 from bench.trial import Device, Trial
@@ -79,7 +80,8 @@ def _counting_jobs(sweep: Sweep) -> list[Job]:
 
 def _reference_jobs(sweep: Sweep) -> list[Job]:
     """For what will ride: a run that has nothing left to measure needs none."""
-    left = Agenda(sweep.ledger, sweep.plan.blocks, sweep.plan.target).left()
+    agenda = Agenda(sweep.ledger, sweep.plan.blocks, sweep.plan.target)
+    left = agenda.left(startup_s(sweep.ledger))
     riders = (arm.trial.counted for block in left for arm in block.arms)
     return _chunks(MakeReferences, "latency", dict.fromkeys(riders))
 
