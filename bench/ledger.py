@@ -27,7 +27,7 @@ from bench.record import (
     Status,
     Visited,
 )
-from bench.stats import Array, Interval, interval_of_medians
+from bench.stats import Array, Evidence, Interval, evidence
 from bench.trial import Trial
 
 # A failure of these kinds may not come again, so the next run tries anew.
@@ -148,10 +148,14 @@ class Ledger:
         needed = {arm, to or arm}
         return [log.ratios(arm, to) for log in logs if needed <= set(log.block.arms)]
 
+    def evidence(self, block: str, arm: Arm) -> Evidence | None:
+        """What is known of the arm's paired ratio to the trunk; None while nothing is measured."""
+        return evidence(self.ratios(block, arm))
+
     def overhead(self, block: str, arm: Arm) -> Interval | None:
         """The arm's paired overhead as a fraction, or None while nothing is measured."""
-        ratio = interval_of_medians(self.ratios(block, arm))
-        return None if ratio is None else ratio.scaled(1.0, -1.0)
+        ratio = self.evidence(block, arm)
+        return None if ratio is None else ratio.interval().scaled(1.0, -1.0)
 
     def differ(self, one: Trial, other: Trial) -> bool:
         """Whether two measured variants of a setting can be told apart.
@@ -164,9 +168,9 @@ class Ledger:
         if block is None or block_2 is None:
             raise ValueError(f"{one.key} and {other.key} must both be measured")
         if block == block_2:
-            ratio = interval_of_medians(self.ratios(block, first, second))
+            ratio = evidence(self.ratios(block, first, second))
             if ratio is not None:
-                return not ratio.covers(1.0)
+                return not ratio.interval().covers(1.0)
         overhead, overhead_2 = self.overhead(block, first), self.overhead(block_2, second)
         assert overhead is not None  # the blocks were found by their rounds
         assert overhead_2 is not None

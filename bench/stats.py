@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
+from scipy.special import stdtr, stdtrit
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -55,31 +55,71 @@ class Interval:
         return self.low <= other.high and other.low <= self.high
 
 
-def interval_of_medians(processes: Sequence[Array], *, level: float = LEVEL) -> Interval | None:
-    """The mean of the processes' medians, with Student's interval.
+@dataclass(frozen=True)
+class Evidence:
+    """What several processes say of a value: the mean of what each says, and its standard error.
 
     The medians of k processes are k independent values whose spread holds
     everything that makes one process differ from another, and all that
     remains of the noise within, however heavy its tails or long its memory.
-    So Student's t with k - 1 degrees of freedom covers what it says from two
-    processes on.
+    So the mean is distributed about the truth as Student's t with k - 1
+    degrees of freedom. With a single process the error is infinite.
+    """
+
+    estimate: float
+    error: float
+    processes: int
+
+    def interval(self, level: float = LEVEL) -> Interval:
+        """The interval that covers the truth with probability ``level``."""
+        if self.processes < 2:
+            return Interval(self.estimate, -math.inf, math.inf)
+        reach = self._t((1 + level) / 2) * self.error
+        return Interval(self.estimate, self.estimate - reach, self.estimate + reach)
+
+    def p_above(self, value: float) -> float:
+        """How likely so high an estimate is, if the truth is ``value`` or below it."""
+        return self._tail(self.estimate - value)
+
+    def p_below(self, value: float) -> float:
+        """How likely so low an estimate is, if the truth is ``value`` or above it."""
+        return self._tail(value - self.estimate)
+
+    def detectable(self, alpha: float, power: float) -> float:
+        """The distance from a value at which ``power`` of such estimates have a p below ``alpha``.
+
+        By the t distribution in place of the noncentral one, which is a little more.
+        """
+        if self.processes < 2:
+            return math.inf
+        return (self._t(1 - alpha) + self._t(power)) * self.error
+
+    def _t(self, probability: float) -> float:
+        return float(stdtrit(self.processes - 1, probability))
+
+    def _tail(self, distance: float) -> float:
+        if self.processes < 2:
+            return 1.0
+        if self.error == 0:
+            return 0.0 if distance > 0 else 1.0
+        return float(stdtr(self.processes - 1, -distance / self.error))
+
+
+def evidence(processes: Sequence[Array]) -> Evidence | None:
+    """What the medians of processes say.
 
     Args:
         processes: one array of values per process, a value per round.
-        level: the interval's coverage.
 
     Returns:
-        None if there are no values; with a single process the interval is infinite.
+        None if there are no values.
     """
     medians = np.array([np.median(process) for process in processes if len(process)])
     count = len(medians)
     if not count:
         return None
-    estimate = float(medians.mean())
-    if count == 1:
-        return Interval(estimate, -math.inf, math.inf)
-    reach = float(stdtrit(count - 1, (1 + level) / 2) * medians.std(ddof=1) / math.sqrt(count))
-    return Interval(estimate, estimate - reach, estimate + reach)
+    error = float(medians.std(ddof=1) / math.sqrt(count)) if count > 1 else math.inf
+    return Evidence(float(medians.mean()), error, count)
 
 
 def spread(values: Array) -> float | None:

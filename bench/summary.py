@@ -16,12 +16,12 @@ MIB = 2**20
 # What a console shows; the Markdown table has all. Those that a narrow one leaves out, first
 # to last.
 CONSOLE_COLUMNS = (
-    "rank", "variant", "overhead %", "95 % interval", "procs", "p50 ms", "p95 ms", "p99 ms",
-    "images/s", "params M", "RSS MiB",
+    "rank", "variant", "overhead %", "95 % interval", "verdict", "procs", "p50 ms", "p95 ms",
+    "p99 ms", "images/s", "params M", "RSS MiB",
 )  # fmt: skip
-EXPENDABLE = ("RSS MiB", "images/s", "p99 ms", "p95 ms", "procs", "params M", "p50 ms")
+EXPENDABLE = ("RSS MiB", "images/s", "p99 ms", "p95 ms", "procs", "params M", "p50 ms", "verdict")
 COLUMN_GAP = 2
-PLAIN_WIDTH = 120
+PLAIN_WIDTH = 140
 # The share of CPU time that a hypervisor may give to others before a run counts as disturbed.
 DISTURBED_STEAL = 0.01
 _UNKNOWN = "–"
@@ -102,7 +102,8 @@ def print_summary(frame: pd.DataFrame, console: Console) -> None:
     if not frame.empty and frame["rank"].notna().any():
         console.print(
             "Sorted by overhead: time over the plain trunk's in the same rounds, with its 95 % "
-            "interval.\nVariants of one rank with = cannot be told apart from its first.",
+            "interval.\nVariants of one rank with = cannot be told apart from its first. "
+            "Undecided: less than so many\npercent could not be told from nothing here.",
             highlight=False,
         )
 
@@ -187,6 +188,7 @@ def _line(row: pd.Series, base: pd.Series | None) -> dict[str, str]:
         "variant": "plain trunk" if is_trunk else str(row["se"]),
         "overhead %": _overhead(row) if measured else _unmeasured(row, is_trunk),
         "95 % interval": _interval(row) if measured else "",
+        "verdict": _verdict(row) if measured else "",
         "procs": _number(row["processes"], 1, 0),
         "p50 ms": _number(row["p50_s"], 1e3, 2),
         "p95 ms": _number(row["p95_s"], 1e3, 2),
@@ -215,6 +217,13 @@ def _interval(row: pd.Series) -> str:
     if pd.isna(row["overhead_low_pct"]):
         return "one process"
     return f"[{row['overhead_low_pct']:+.1f}, {row['overhead_high_pct']:+.1f}]"
+
+
+def _verdict(row: pd.Series) -> str:
+    """With what could have been seen, where nothing was."""
+    if row["verdict"] != "undecided" or pd.isna(row["detectable_pct"]):
+        return str(row["verdict"])
+    return f"undecided (<{row['detectable_pct']:.1f})"
 
 
 def _number(value: object, factor: float, digits: int) -> str:

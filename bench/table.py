@@ -6,12 +6,16 @@ a second trunk, in the same block: what two equal models differ by there.
 ``latency_s`` is the trunk's median time multiplied by the paired ratio, which
 compares variants better than their own times do: those were taken at
 different moments. The trunk's median is over all its visits in the setting.
+``verdict`` judges all overheads of the table as one grid, but for blocks whose
+control arm differs from its trunk beyond doubt; ``detectable_pct`` is the
+smallest overhead that would mostly have been called slower.
 ``p50_s``, ``p95_s`` and ``p99_s`` are of the own times.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +25,9 @@ import pandas as pd
 from bench.files import replacing
 from bench.ledger import Ledger
 from bench.record import Arm, Quantity
-from bench.stats import Interval, ranks, spread
+from bench.stats import Evidence, Interval, ranks, spread
 from bench.trial import Trial
+from bench.verdict import Verdict, detectable, differing, judge
 
 Row = dict[str, Any]
 
@@ -38,7 +43,7 @@ _INTEGERS = (
 # Columns of real numbers, which may all be missing.
 _REALS = (
     "overhead_pct", "overhead_low_pct", "overhead_high_pct",
-    "noise_pct", "noise_low_pct", "noise_high_pct", "noise_sd_pct",
+    "detectable_pct", "noise_pct", "noise_low_pct", "noise_high_pct", "noise_sd_pct",
     "p50_s", "p95_s", "p99_s", "latency_s", "latency_low_s", "latency_high_s", "throughput_per_s",
 )  # fmt: skip
 
@@ -53,6 +58,7 @@ def trials_frame(ledger: Ledger) -> pd.DataFrame:
     if not by_key:
         return pd.DataFrame()
     frame = pd.DataFrame([_row(ledger, trial) for trial in by_key.values()])
+    frame["verdict"], frame["detectable_pct"] = _verdicts(ledger, by_key.values())
     for column in _INTEGERS:
         frame[column] = frame[column].astype("Int64")
     for column in _REALS:
@@ -81,6 +87,43 @@ def write_table(frame: pd.DataFrame, folder: Path) -> list[Path]:
         with replacing(folder / name) as draft:
             write(draft)
     return [folder / name for name in writers]
+
+
+def _verdicts(
+    ledger: Ledger, trials: Collection[Trial]
+) -> tuple[list[Verdict | None], list[float | None]]:
+    """Of every trial, None where there is no overhead; all are judged as one grid."""
+    known = [_evidence(ledger, trial) for trial in trials]
+    judged = iter(judge([each for each in known if each is not None]))
+    verdicts = [None if each is None else next(judged) for each in known]
+    reach = [None if each is None else detectable(each) for each in known]
+    suspect = _suspect_blocks(ledger, trials)
+    return (
+        [
+            "undecided" if verdict and _block(ledger, trial) in suspect else verdict
+            for trial, verdict in zip(trials, verdicts, strict=True)
+        ],
+        [None if each is None or math.isinf(each) else 100 * each for each in reach],
+    )
+
+
+def _suspect_blocks(ledger: Ledger, trials: Iterable[Trial]) -> set[str]:
+    """Blocks in which two equal models differed beyond doubt: no difference there counts."""
+    blocks = {_block(ledger, trial): trial.trunk for trial in trials if trial != trial.trunk}
+    controls = {
+        block: known
+        for block, trunk in blocks.items()
+        if block and (known := ledger.evidence(block, Arm(trunk, "control"))) is not None
+    }
+    differ = differing(list(controls.values()))
+    return {block for block, differs in zip(controls, differ, strict=True) if differs}
+
+
+def _evidence(ledger: Ledger, trial: Trial) -> Evidence | None:
+    block = _block(ledger, trial)
+    if block is None or trial == trial.trunk:
+        return None
+    return ledger.evidence(block, Arm(trial, "variant"))
 
 
 def _row(ledger: Ledger, trial: Trial) -> Row:

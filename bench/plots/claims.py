@@ -1,7 +1,8 @@
 """What the intervals carry: which variants a text may call slower, and when it may name extremes.
 
-A variant is slower than the trunk if its 95 % interval lies above 0 and above
-what the control arm, a second trunk, seemed to cost in the same block. A row
+A variant is slower than the trunk if its verdict says so. Of rows without one,
+as medians of rows are, the 95 % interval must lie above 0 and above what the
+control arm, a second trunk, seemed to cost in the same block. A row
 that lacks an interval, its own or its control's, carries no claim: it is
 neither slower nor does it count among those that could have been.
 """
@@ -33,6 +34,8 @@ def slower(rows: pd.DataFrame) -> pd.Series:
     """Which rows are slower than the trunk beyond noise."""
     known = of.overheads(rows)
     # NaN is above nothing; clip() would make 0 of the noise that nobody measured.
+    if "verdict" in known:
+        return known["verdict"] == "slower"
     floor = np.maximum(known["noise_high_pct"], 0.0)
     return known["overhead_low_pct"] > floor
 

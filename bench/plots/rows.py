@@ -22,10 +22,12 @@ def number(rows: pd.DataFrame, column: str) -> pd.Series:
 def overheads(rows: pd.DataFrame) -> pd.DataFrame:
     """Each row's overhead, its interval, and its control arm's: what two equal models differ by.
 
+    And the verdict, where the rows have one.
     The noise is that of the row's own block. One interval for all blocks would
     be the widest of them, and hide what a quieter block found.
     """
-    return pd.DataFrame({column: number(rows, column) for column in OVERHEADS})
+    known = pd.DataFrame({column: number(rows, column) for column in OVERHEADS})
+    return known.assign(verdict=rows["verdict"]) if "verdict" in rows else known
 
 
 def gap(rows: pd.DataFrame, values: pd.Series) -> pd.Series:

@@ -10,9 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from bench.stats import interval_of_medians, ranks, spread
+from bench.stats import Evidence, Interval, evidence, ranks, spread
 
 ratios = hnp.arrays(np.float64, st.integers(1, 12), elements=st.floats(0.5, 2.0))
+
+
+def interval_of_medians(processes: list[np.ndarray]) -> Interval | None:
+    known = evidence(processes)
+    return None if known is None else known.interval()
 
 
 def test_nothing_measured_has_no_interval() -> None:
@@ -75,6 +80,31 @@ def test_intervals_cover_what_they_say(between: float) -> None:
         assert interval is not None
         covered += interval.covers(1.05)
     assert 0.93 <= covered / runs <= 0.97
+
+
+def test_p_values_are_students() -> None:
+    """Three standard errors above 1, from 5 processes: 0.020 above it, and 0.980 below it."""
+    known = Evidence(1.03, 0.01, 5)
+    assert known.p_above(1.0) == pytest.approx(0.019971, abs=1e-6)
+    assert known.p_below(1.0) == pytest.approx(1 - 0.019971, abs=1e-6)
+    assert Evidence(1.03, math.inf, 1).p_above(1.0) == 1.0
+    assert Evidence(1.03, 0.0, 5).p_above(1.0) == 0.0
+    assert Evidence(1.0, 0.0, 5).p_above(1.0) == 1.0
+
+
+def test_what_is_called_detectable_is_detected_as_often_as_said() -> None:
+    """At that distance from 1, eight of ten measurements from 8 processes have so low a p."""
+    rng = np.random.default_rng(4)
+    alpha, power, sd, runs = 0.005, 0.8, 0.01, 4000
+    distance = Evidence(1.0, sd / math.sqrt(8), 8).detectable(alpha, power)
+    medians = 1 + distance + rng.normal(0, sd, (runs, 8))
+    errors = medians.std(axis=1, ddof=1) / math.sqrt(8)
+    found = [
+        Evidence(float(m), float(e), 8).p_above(1.0) <= alpha
+        for m, e in zip(medians.mean(axis=1), errors, strict=True)
+    ]
+    assert 0.72 <= np.mean(found) <= 0.84
+    assert Evidence(1.0, math.inf, 1).detectable(alpha, power) == math.inf
 
 
 def test_spread_is_the_standard_deviation_of_normal_values_and_ignores_an_outlier() -> None:

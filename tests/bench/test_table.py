@@ -1,0 +1,70 @@
+"""From records to rows: verdicts are those of the whole grid, and of blocks that can be trusted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.grid import Grid, plan_blocks
+from bench.ledger import Ledger
+from bench.record import Block, Planned, Round
+from bench.table import trials_frame
+
+GRID = Grid(placements=("standard",), reductions=(4, 16))
+(BLOCK,) = plan_blocks(GRID.trials())
+LABELS = {"standard-r4": 0.05, "standard-r16": 0.0}
+
+
+def table(*, processes: int, sd: float, control: float = 0.0) -> pd.DataFrame:
+    """Of visits of one round each; r = 4 costs 5 %, r = 16 nothing, the control what is said."""
+    rng = np.random.default_rng(0)
+    ledger = Ledger(Planned(trial) for trial in GRID.trials())
+    costs = [
+        {"trunk": 0.0, "control": control}.get(arm.role, LABELS.get(arm.trial.variant.se.label, 0))
+        for arm in BLOCK.arms
+    ]
+    for number in range(processes):
+        name, wrong_by = f"visit {number}", (0.0,) * len(BLOCK.arms)
+        ledger.add(Block(BLOCK.key, name, name, 0, BLOCK.arms, (), wrong_by, 1, 0.0))
+        times = tuple(
+            1 + cost + (rng.normal(0, sd) if place else 0.0) for place, cost in enumerate(costs)
+        )
+        order = tuple(range(len(BLOCK.arms)))
+        ledger.add(Round(name, order, times, 0.0, sum(times), 0, 0.0, 0.0))
+    return trials_frame(ledger).set_index("se")
+
+
+def verdicts(frame: pd.DataFrame) -> dict[str, str]:
+    return dict(frame["verdict"].dropna())
+
+
+def reach(frame: pd.DataFrame) -> dict[str, float]:
+    return dict(frame["detectable_pct"].dropna())
+
+
+def test_verdicts_stand_beside_the_overheads() -> None:
+    """What costs 5 % is slower, what costs nothing is not, and the trunk is not judged."""
+    frame = table(processes=8, sd=0.002)
+    assert verdicts(frame) == {"standard-r16": "not slower", "standard-r4": "slower"}
+    assert reach(frame).keys() == {"standard-r16", "standard-r4"}
+    assert all(0 < percent < 1 for percent in reach(frame).values())
+
+
+def test_what_is_not_known_is_undecided() -> None:
+    """Noise, or one process alone, leave the verdict open; one process bounds nothing."""
+    noisy = table(processes=8, sd=0.1)
+    assert set(verdicts(noisy).values()) == {"undecided"}
+    assert reach(noisy)["standard-r4"] > 5
+    alone = table(processes=1, sd=0.002)
+    assert set(verdicts(alone).values()) == {"undecided"}
+    assert reach(alone) == {}
+    assert alone["overhead_low_pct"].isna().all()
+    assert alone["noise_low_pct"].isna().all()
+
+
+@pytest.mark.parametrize("control", [0.03, -0.03])
+def test_no_difference_counts_where_equal_models_differ(control: float) -> None:
+    """A control arm that is not its trunk makes all of its block undecided, whichever its side."""
+    frame = table(processes=8, sd=0.002, control=control)
+    assert set(verdicts(frame).values()) == {"undecided"}
