@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from bench.grid import PlannedBlock
 from bench.ledger import Ledger
 from bench.record import Arm
-from bench.run.schedule import PROCESSES, Target, spent_s
-from bench.stats import Interval
+from bench.run.schedule import Target, is_precise, spent_s
+from bench.stats import Evidence, Interval
 
 
 class Agenda:
@@ -24,7 +24,7 @@ class Agenda:
         self._ledger = ledger
         self._blocks = blocks
         self._target = target
-        self._overheads: dict[str, dict[Arm, Interval]] = {}
+        self._known: dict[str, dict[Arm, Evidence]] = {}
         self._visited: set[str] = set()
         self._given_up: set[str] = set()
         self.deadline = time.monotonic() + target.budget_s - spent_s(ledger, blocks)
@@ -37,22 +37,21 @@ class Agenda:
         return [block for block in self._blocks if self._wants_visit(block, in_time)]
 
     def look(self, block: PlannedBlock) -> None:
-        """Take note of the overheads of a block's arms, by all rounds so far."""
+        """Take note of what is known of a block's arms, by all rounds so far."""
         found = {
-            arm: self._ledger.overhead(block.key, arm) for arm in block.arms if arm.role != "trunk"
+            arm: self._ledger.evidence(block.key, arm) for arm in block.arms if arm.role != "trunk"
         }
-        self._overheads[block.key] = {
-            arm: interval for arm, interval in found.items() if interval is not None
-        }
+        self._known[block.key] = {arm: ratio for arm, ratio in found.items() if ratio is not None}
 
     def overheads(self, block: PlannedBlock) -> dict[Arm, Interval]:
         """What the last look has found, control included."""
-        return self._overheads[block.key]
+        known = self._known[block.key]
+        return {arm: ratio.interval().scaled(1.0, -1.0) for arm, ratio in known.items()}
 
     def is_precise(self, block: PlannedBlock) -> bool:
         """Whether every interval that the last look has found is as narrow as asked."""
-        overheads = self._overheads[block.key]
-        return bool(overheads) and self._precise_arms(block) == len(overheads)
+        known = self._known[block.key]
+        return bool(known) and self._precise_arms(block) == len(known)
 
     @property
     def precise_arms(self) -> int:
@@ -85,9 +84,5 @@ class Agenda:
 
     def _precise_arms(self, block: PlannedBlock) -> int:
         """How many arms have a narrow interval, each from enough processes."""
-        visits = self._ledger.visits_of(block.key)
-        return sum(
-            interval.half_width <= self._target.precision
-            and sum(arm in log.block.arms for log in visits) >= PROCESSES
-            for arm, interval in self._overheads[block.key].items()
-        )
+        known = self._known[block.key].values()
+        return sum(is_precise(ratio, self._target.precision) for ratio in known)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from bench.grid import PlannedBlock
 from bench.ledger import Ledger
+from bench.stats import Evidence
 
 # With fewer processes Student's interval is wide: over 8 it is 2.4 standard errors, over 3 4.3.
 PROCESSES = 8
@@ -37,6 +38,11 @@ class Target:
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"{name} must be a positive number, got {value!r}")
+
+
+def is_precise(ratio: Evidence, precision: float) -> bool:
+    """The rule by which measuring stops: a narrow interval, and enough processes behind it."""
+    return ratio.processes >= PROCESSES and ratio.interval().half_width <= precision
 
 
 def startup_s(ledger: Ledger) -> float:
