@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -30,6 +31,9 @@ from bench.record import (
 from bench.stats import Array, Evidence, Interval, evidence
 from bench.trial import Trial
 
+# Wall time is what a user waits; the process's CPU time is disturbed less by others.
+Clock = Literal["wall", "cpu"]
+
 # A failure of these kinds may not come again, so the next run tries anew.
 TRANSIENT: tuple[Status, ...] = ("crashed", "timeout", "oom")
 
@@ -42,16 +46,19 @@ class VisitLog:
     rounds: list[Round] = field(default_factory=list)
     wall_s: float | None = None
 
-    def samples_s(self, arm: Arm) -> Array:
-        """The arm's times, one per round; empty if it did not ride."""
+    def samples_s(self, arm: Arm, clock: Clock = "wall") -> Array:
+        """The arm's times, one per round; empty if it did not ride, or had no such clock."""
         if arm not in self.block.arms:
             return np.empty(0)
         place = self.block.arms.index(arm)
-        return np.array([round_.samples_s[place] for round_ in self.rounds])
+        samples = [
+            round_.samples_s if clock == "wall" else round_.cpu_samples_s for round_ in self.rounds
+        ]
+        return np.array([times[place] for times in samples if times is not None])
 
-    def ratios(self, arm: Arm, to: Arm | None = None) -> Array:
+    def ratios(self, arm: Arm, to: Arm | None = None, clock: Clock = "wall") -> Array:
         """The arm's times over those of another, or the trunk's, round by round."""
-        return self.samples_s(arm) / self.samples_s(to or self.block.arms[0])
+        return self.samples_s(arm, clock) / self.samples_s(to or self.block.arms[0], clock)
 
     @property
     def measuring_s(self) -> float:
@@ -142,19 +149,21 @@ class Ledger:
                 return log.block.block
         return None
 
-    def ratios(self, block: str, arm: Arm, to: Arm | None = None) -> list[Array]:
+    def ratios(
+        self, block: str, arm: Arm, to: Arm | None = None, clock: Clock = "wall"
+    ) -> list[Array]:
         """Per process, the arm's paired ratios to another, or to the trunk."""
         logs = self.visits_of(block)
         needed = {arm, to or arm}
-        return [log.ratios(arm, to) for log in logs if needed <= set(log.block.arms)]
+        return [log.ratios(arm, to, clock) for log in logs if needed <= set(log.block.arms)]
 
-    def evidence(self, block: str, arm: Arm) -> Evidence | None:
+    def evidence(self, block: str, arm: Arm, clock: Clock = "wall") -> Evidence | None:
         """What is known of the arm's paired ratio to the trunk; None while nothing is measured."""
-        return evidence(self.ratios(block, arm))
+        return evidence(self.ratios(block, arm, clock=clock))
 
-    def overhead(self, block: str, arm: Arm) -> Interval | None:
+    def overhead(self, block: str, arm: Arm, clock: Clock = "wall") -> Interval | None:
         """The arm's paired overhead as a fraction, or None while nothing is measured."""
-        ratio = self.evidence(block, arm)
+        ratio = self.evidence(block, arm, clock)
         return None if ratio is None else ratio.interval().scaled(1.0, -1.0)
 
     def differ(self, one: Trial, other: Trial) -> bool:

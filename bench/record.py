@@ -120,6 +120,8 @@ class Round(_Line, frozen=True, tag="round"):
 
     ``samples_s`` stands in the order of the block's arms, ``order`` names
     those arms in the order they ran. Times are the worker's monotonic clock.
+    ``cpu_samples_s`` is the CPU time of all the worker's threads meanwhile, a
+    second clock that other processes disturb less; null in older files.
     """
 
     visit: str
@@ -131,6 +133,7 @@ class Round(_Line, frozen=True, tag="round"):
     steal_s: float | None
     load_1m: float | None
     parent_cpu_s: float | None = None
+    cpu_samples_s: tuple[float, ...] | None = None
 
 
 class Visited(_Line, frozen=True, tag="visited"):

@@ -6,6 +6,7 @@ a second trunk, in the same block: what two equal models differ by there.
 ``latency_s`` is the trunk's median time multiplied by the paired ratio, which
 compares variants better than their own times do: those were taken at
 different moments. The trunk's median is over all its visits in the setting.
+``cpu_overhead_*`` is the overhead by the process's CPU time.
 ``verdict`` judges all overheads of the table as one grid, but for blocks whose
 control arm differs from its trunk beyond doubt; ``detectable_pct`` is the
 smallest overhead that would mostly have been called slower.
@@ -43,7 +44,8 @@ _INTEGERS = (
 # Columns of real numbers, which may all be missing.
 _REALS = (
     "overhead_pct", "overhead_low_pct", "overhead_high_pct",
-    "detectable_pct", "noise_pct", "noise_low_pct", "noise_high_pct", "noise_sd_pct",
+    "detectable_pct", "cpu_overhead_pct", "cpu_overhead_low_pct", "cpu_overhead_high_pct",
+    "noise_pct", "noise_low_pct", "noise_high_pct", "noise_sd_pct",
     "p50_s", "p95_s", "p99_s", "latency_s", "latency_low_s", "latency_high_s", "throughput_per_s",
 )  # fmt: skip
 
@@ -220,6 +222,10 @@ def _latency(ledger: Ledger, trial: Trial) -> Row:
         latency = overhead.scaled(trunk_s, trunk_s)
         row |= _ends("overhead", "pct", overhead.scaled(100.0))
         row["overhead_pct"] = 100 * overhead.estimate
+        cpu_overhead = ledger.overhead(block, arm, "cpu")
+        if cpu_overhead is not None:
+            row |= _ends("cpu_overhead", "pct", cpu_overhead.scaled(100.0))
+            row["cpu_overhead_pct"] = 100 * cpu_overhead.estimate
     samples = np.concatenate([log.samples_s(arm) for log in logs])
     row |= dict(zip(("p50_s", "p95_s", "p99_s"), np.percentile(samples, PERCENTILES), strict=True))
     row |= _ends("latency", "s", latency)

@@ -30,12 +30,15 @@ class Rounds:
     def run(self, order: Sequence[int]) -> Round:
         """One round; ``order`` names each arm once."""
         samples_s = [0.0] * len(self._forwards)
+        cpu_samples_s = [0.0] * len(self._forwards)
         gc.disable()
         meter = DisturbanceMeter()
         try:
             started_s = time.perf_counter()
             for arm in order:
+                cpu_s = time.process_time()
                 samples_s[arm] = self._timer.time(self._forwards[arm])
+                cpu_samples_s[arm] = (time.process_time() - cpu_s) / self._timer.forwards
             ended_s = time.perf_counter()
         finally:
             gc.enable()
@@ -49,4 +52,5 @@ class Rounds:
             involuntary_switches=disturbance.involuntary_switches,
             steal_s=disturbance.steal_s,
             load_1m=disturbance.load_1m,
+            cpu_samples_s=tuple(cpu_samples_s),
         )

@@ -37,6 +37,7 @@ from bench.record import Arm, Block, Counts, Environment, Memory, Outcome, Round
 from bench.trial import Trial
 
 TRUNK_S = 0.010
+CPU_SHARE = 2.0
 RUNTIME = Runtime(
     torch="fake", interop_threads=1, cpu_capability="FAKE", onednn=False, cuda=None, gpu=None,
     tf32_matmul=False, tf32_cudnn=False, cudnn_benchmark=False,
@@ -138,7 +139,13 @@ class FakeWorker:
             wobble = 1 + (self.rounds % 3 - 1) / 1000
             samples.append(TRUNK_S * (1 + overhead(arm.trial)) * wobble)
         ended = started + sum(samples)
-        send(Round(self.visit, order, tuple(samples), started, ended, 0, 0.0, 0.5))
+        cpu_samples = tuple(CPU_SHARE * sample for sample in samples)
+        send(
+            Round(
+                self.visit, order, tuple(samples), started, ended, 0, 0.0, 0.5,
+                cpu_samples_s=cpu_samples,
+            )
+        )  # fmt: skip
 
     def close(self) -> None:
         for arm in self.arms:

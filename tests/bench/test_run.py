@@ -66,6 +66,7 @@ def test_overheads_counts_and_memory_come_out_exactly(run_fake: RunFake, out: Pa
     assert cell(table, "standard-r16", "latency_s") == pytest.approx(0.0116)
     assert cell(table, "standard-r16", "throughput_per_s") == pytest.approx(1 / 0.0116)
     assert cell(table, "pre-r4", "noise_pct") == pytest.approx(0.0)
+    assert cell(table, "standard-r16", "cpu_overhead_pct") == pytest.approx(16.0)
     assert cell(table, "pre-r4", "se_params") == 4
     assert cell(table, "pre-r4", "flops") == 2 * 10**6 + 10**4
     assert cell(table, "pre-r4", "resident_growth_bytes") == 2**20

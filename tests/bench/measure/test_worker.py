@@ -63,6 +63,10 @@ def test_a_visit_measures_every_arm_in_every_round(worker: Worker, opening: Open
         assert round_.order == order
         assert all(sample > 0 for sample in round_.samples_s)
         assert sum(round_.samples_s) <= round_.ended_s - round_.started_s
+        assert round_.cpu_samples_s is not None
+        wall_s = torch.get_num_threads() * (round_.ended_s - round_.started_s)
+        assert 0 < sum(round_.cpu_samples_s) < 1.5 * wall_s
+        assert min(round_.cpu_samples_s) > 0
     outcomes = list(worker.answer(CloseBlock()))
     assert {outcome.trial for outcome in select(outcomes, Outcome)} == set(GRID.trials())
     assert {outcome.status for outcome in select(outcomes, Outcome)} == {"ok"}
