@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import math
 import os
 import platform
 import re
 import subprocess
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from importlib import metadata
 from pathlib import Path
 
 import psutil
+
+from bench.cpus import allowed_cpus, available_cores, quota_cpus
 
 _PROJECT = Path(__file__).resolve().parent.parent
 _SOURCES = ("bench", "se_models")
@@ -39,11 +40,16 @@ _OPENMP_VARIABLES = (
 
 @dataclass(frozen=True)
 class Machine:
-    """What must be equal for two measurements to be used together."""
+    """What must be equal for two measurements to be used together.
+
+    ``cores`` are the physical ones among the available CPUs; None where that
+    is unknown, and in records older than the field.
+    """
 
     cpu: str
     cpus: int
     available_cpus: int
+    cores: int | None = field(default=None, kw_only=True)
     quota_cpus: float | None
     memory_bytes: int
     gpus: tuple[str, ...]
@@ -54,11 +60,12 @@ class Machine:
     openmp: dict[str, str]
 
     def differences(self, other: Machine) -> list[str]:
-        """One line for each field in which ``other`` differs from this machine."""
+        """One line for each field in which ``other`` is known to differ from this machine."""
         return [
-            f"{field.name} was {getattr(other, field.name)!r}, is {getattr(self, field.name)!r}"
-            for field in fields(self)
-            if getattr(self, field.name) != getattr(other, field.name)
+            f"{name} was {getattr(other, name)!r}, is {getattr(self, name)!r}"
+            for name in (entry.name for entry in fields(self))
+            if getattr(self, name) != getattr(other, name)
+            and not (name == "cores" and None in (self.cores, other.cores))
         ]
 
 
@@ -92,8 +99,9 @@ def describe_machine() -> Machine:
     return Machine(
         cpu=_cpu_name(),
         cpus=psutil.cpu_count(logical=True) or 1,
-        available_cpus=_allowed_cpus(),
-        quota_cpus=_quota_cpus(),
+        available_cpus=len(allowed_cpus()),
+        cores=available_cores(),
+        quota_cpus=quota_cpus(),
         memory_bytes=psutil.virtual_memory().total,
         gpus=gpus,
         gpu_driver=driver,
@@ -102,13 +110,6 @@ def describe_machine() -> Machine:
         packages={name: _version(name) for name in _PACKAGES},
         openmp={name: os.environ[name] for name in _OPENMP_VARIABLES if name in os.environ},
     )
-
-
-def usable_cpus() -> int:
-    """How many threads this process can run at once: its affinity mask and its quota."""
-    quota = _quota_cpus()
-    allowed = _allowed_cpus()
-    return allowed if quota is None else max(1, min(allowed, math.ceil(quota)))
 
 
 def has_cuda() -> bool:
@@ -159,21 +160,6 @@ def _cpu_name() -> str:
         return platform.processor() or platform.machine()
     found = re.search(r"^model name\s*:\s*(.+)$", text, flags=re.MULTILINE)
     return found.group(1).strip() if found else platform.machine()
-
-
-def _allowed_cpus() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _quota_cpus() -> float | None:
-    """The CPU quota of this process's control group (version 2), in CPUs."""
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-    except (OSError, ValueError):
-        return None
-    return None if quota == "max" else int(quota) / int(period)
 
 
 def _nvidia_gpus() -> tuple[tuple[str, ...], str | None]:

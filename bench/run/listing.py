@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from bench.environment import usable_cpus
+from bench.cpus import usable_cpus
 from bench.grid import Grid, plan_blocks
 from bench.record import Quantity
 from bench.run.schedule import SECONDS_PER_BLOCK

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from bench.environment import usable_cpus
+from bench.cpus import usable_cpus
 from bench.protocol import Answer, Command, CountTrials, MakeReferences, MeasureMemory, Reference
 from bench.record import Counts, Memory, Outcome, Quantity
 from bench.run.agenda import Agenda
