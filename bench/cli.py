@@ -6,6 +6,7 @@ A command imports what it needs when it runs, so that ``--help`` is instant.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from bench.environment import has_cuda
 from bench.options import add_effort, add_grid, add_out, grid_from, seconds
+from bench.waiting import variables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +52,30 @@ READ_EXAMPLES = """\
 examples:
   %(prog)s                                    from the latest records
   %(prog)s --out results/cpu                  from others
+"""
+COMPARE = """\
+Compare B with A: two trials of the run in --out, or two runs.
+
+Two trials that were measured in one block met in the same rounds, and are
+compared there. All else is compared by its overhead over the plain trunk, never
+by absolute times. What would not mean anything is refused, and the reason names
+what differs: two trials of different settings, two runs on different machines.
+Counts (parameters, multiply-adds, bytes, operators, memory) are exact, and are
+shown for any two trials.
+
+The verdict is slower, not slower or undecided, of B against A: to ask whether A
+is the slower one, swap them.
+"""
+COMPARE_EXAMPLES = """\
+examples:
+  %(prog)s none standard-r16                   what SE adds to the plain trunk
+  %(prog)s standard-r16 post-r16               two placements
+  %(prog)s standard-r16 standard-r16-layer4 --out results/cpu
+  %(prog)s resnet50/standard-r16 resnet50/inner-r16 --json change.json
+  %(prog)s results/before results/after        two versions, on one machine
+  %(prog)s results/local/records.1.jsonl results/local --csv change.csv
+
+exit codes: 0 compared, whatever the verdict; 2 refused, or wrong usage
 """
 # What is wrong with a path that was given; other OSErrors are the machine's.
 _BAD_PATH = (
@@ -118,6 +144,21 @@ def _parser() -> argparse.ArgumentParser:
         READ_EXAMPLES,
     )  # fmt: skip
     add_out(plot)
+
+    compare = _add(
+        commands, "compare", _compare, "compare two variants, or two runs",
+        COMPARE, COMPARE_EXAMPLES,
+    )  # fmt: skip
+    for name in ("a", "b"):
+        compare.add_argument(
+            name,
+            metavar=name.upper(),
+            help="a trial by its SE label, architecture/label or key (none: the plain trunk); or "
+            "a run by its folder or records file",
+        )
+    add_out(compare)
+    compare.add_argument("--json", type=Path, metavar="FILE", help="write the comparison there")
+    compare.add_argument("--csv", type=Path, metavar="FILE", help="write its rows there")
     return parser
 
 
@@ -144,6 +185,8 @@ def _run(options: argparse.Namespace) -> int:
     from bench.run.command import Request, run
     from bench.summary import console_for_output
 
+    # Before the machine is described and workers are started, which inherit them.
+    os.environ.update(variables(options.waiting))
     return run(
         Request(
             grid=_grid(options),
@@ -189,6 +232,15 @@ def _plot(options: argparse.Namespace) -> int:
 
     for path in draw(_frame(options.out), options.out / "plots"):
         print(path)
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from bench.compare.command import Request, compare
+    from bench.summary import console_for_output
+
+    names = (options.a, options.b)
+    compare(Request(names, options.out, options.json, options.csv), console_for_output())
     return 0
 
 

@@ -28,11 +28,17 @@ from bench.record import (
     Status,
     Visited,
 )
-from bench.stats import Array, Evidence, Interval, evidence
+from bench.stats import Array, Evidence, Interval, evidence, spread
 from bench.trial import Trial
 
 # Wall time is what a user waits; the process's CPU time is disturbed less by others.
 Clock = Literal["wall", "cpu"]
+
+# The scatter (robust sd) of single pairs of equal models from which on they mean nothing. Noisy
+# machines have some 0.05 to 0.1; threads that spin for partners not running, 0.5 and more.
+BREAKDOWN = 0.2
+# An interval takes so many visits; with fewer clean ones the broken ones are shown, and marked.
+LEAST_CLEAN = 2
 
 # A failure of these kinds may not come again, so the next run tries anew.
 TRANSIENT: tuple[Status, ...] = ("crashed", "timeout", "oom")
@@ -59,6 +65,13 @@ class VisitLog:
     def ratios(self, arm: Arm, to: Arm | None = None, clock: Clock = "wall") -> Array:
         """The arm's times over those of another, or the trunk's, round by round."""
         return self.samples_s(arm, clock) / self.samples_s(to or self.block.arms[0], clock)
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether trunk and control, which are equal, scattered as they do in a breakdown alone."""
+        control = next((arm for arm in self.block.arms if arm.role == "control"), None)
+        scatter = None if control is None else spread(self.ratios(control))
+        return scatter is not None and scatter > BREAKDOWN
 
     @property
     def measuring_s(self) -> float:
@@ -116,7 +129,18 @@ class Ledger:
         return found
 
     def visits_of(self, block: str) -> list[VisitLog]:
-        """The visits in which the block was measured: each is one process."""
+        """The visits in which the block was measured: each is one process.
+
+        Visits in a breakdown are set aside, as long as enough others are left.
+        """
+        clean = [log for log in self._all_visits_of(block) if not log.is_broken]
+        return clean if len(clean) >= LEAST_CLEAN else self._all_visits_of(block)
+
+    def is_disturbed(self, block: str) -> bool:
+        """Whether what is known of the block comes from visits in a breakdown."""
+        return any(log.is_broken for log in self.visits_of(block))
+
+    def _all_visits_of(self, block: str) -> list[VisitLog]:
         return [log for log in self.visits.values() if log.block.block == block and log.rounds]
 
     def failure(self, trial: Trial, quantity: Quantity) -> Outcome | None:
@@ -137,9 +161,10 @@ class Ledger:
         return outcome is None or outcome.status in TRANSIENT
 
     def trunk_visits(self, trial: Trial) -> list[VisitLog]:
-        """All visits, of whatever block, in which the trial's trunk was measured."""
+        """The visits, of whatever block, in which the trial's trunk was measured."""
         trunk = Arm(trial.trunk, "trunk")
-        return [log for log in self.visits.values() if log.rounds and log.block.arms[0] == trunk]
+        logs = [log for log in self.visits.values() if log.rounds and log.block.arms[0] == trunk]
+        return [log for log in logs if not log.is_broken] or logs
 
     def block_of(self, trial: Trial, role: Role = "variant") -> str | None:
         """The block in which the trial was measured last."""

@@ -10,10 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from bench.environment import has_cuda, usable_cpus
+from bench.cpus import default_threads
+from bench.environment import has_cuda
 from bench.grid import LATE_STAGE, Grid
 from bench.record import Quantity
 from bench.trial import DEVICES, DTYPES, LAYOUTS, Device
+from bench.waiting import WAITING
 from se_models.config import ARCHITECTURES, PLACEMENTS, STAGES
 
 T = TypeVar("T")
@@ -62,7 +64,10 @@ def add_grid(parser: argparse.ArgumentParser) -> None:
     )
     _add_axis(grid, "--batch", _integer, "batch sizes (default: 1)", "batches")
     _add_axis(grid, "--size", _integer, "input sizes in pixels (default: 224)", "sizes")
-    _add_axis(grid, "--threads", _integer, f"threads (default: all, here {usable_cpus()})")
+    _add_axis(
+        grid, "--threads", _integer,
+        f"threads (default: physical cores within the CPU quota, here {default_threads()})",
+    )  # fmt: skip
     _add_axis(
         grid, "--layout", _name, f"from {', '.join(LAYOUTS)} (default: contiguous)", "layouts"
     )
@@ -91,6 +96,13 @@ def add_effort(parser: argparse.ArgumentParser) -> None:
         "of the trunk's time (default: %(default)s)",
     )
     effort.add_argument(
+        "--waiting",
+        choices=WAITING,
+        default="deployed",
+        help="how threads wait for one another: as they do where a model is deployed, or "
+        "passively, which survives other work on the same CPUs (default: %(default)s)",
+    )
+    effort.add_argument(
         "--quantities",
         type=_quantities,
         default=get_args(Quantity),
@@ -107,7 +119,11 @@ def grid_from(options: argparse.Namespace) -> Grid:
     """
     devices: tuple[Device, ...] = ("cpu", "cuda") if has_cuda() else ("cpu",)
     chooses_se = any(getattr(options, flag) is not None for flag in _SE_FLAGS)
-    grid = Grid(devices=devices, threads=(usable_cpus(),), extra=() if chooses_se else LATE_STAGE)
+    grid = Grid(
+        devices=devices,
+        threads=(default_threads(),),
+        extra=() if chooses_se else LATE_STAGE,
+    )
     given = {
         name: tuple(dict.fromkeys(getattr(options, name)))
         for name in Grid.__dataclass_fields__

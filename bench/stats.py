@@ -122,6 +122,31 @@ def evidence(processes: Sequence[Array]) -> Evidence | None:
     return Evidence(float(medians.mean()), error, count)
 
 
+def quotient(over: Evidence, under: Evidence) -> Evidence:
+    """What processes that never met say of one value over another, their errors combined.
+
+    Relative errors add in squares, which holds to first order: both must be
+    small. The degrees of freedom are Welch's and Satterthwaite's (Welch,
+    Biometrika 34, 1947), rounded down, which errs on the wide side; the
+    ``processes`` of the result are one more than these, whatever was counted.
+    If either comes of one process alone, the error is infinite.
+
+    Args:
+        over: of the numerator, above 0.
+        under: of the denominator, above 0, by other rounds.
+    """
+    estimate = over.estimate / under.estimate
+    if min(over.processes, under.processes) < 2:
+        return Evidence(estimate, math.inf, 1)
+    freedoms = (over.processes - 1, under.processes - 1)
+    squares = [(each.error / each.estimate) ** 2 for each in (over, under)]
+    spent = sum(square**2 / freedom for square, freedom in zip(squares, freedoms, strict=True))
+    freedom = sum(squares) ** 2 / spent if spent else float(sum(freedoms))
+    # Two equal errors have a whole number of degrees, which rounding must not undercut.
+    processes = 1 + math.floor(freedom + 1e-9)
+    return Evidence(estimate, estimate * math.sqrt(sum(squares)), processes)
+
+
 def spread(values: Array) -> float | None:
     """The robust standard deviation of single values; None for fewer than two."""
     if len(values) < 2:

@@ -21,6 +21,7 @@ CONSOLE_COLUMNS = (
 )  # fmt: skip
 EXPENDABLE = ("RSS MiB", "images/s", "p99 ms", "p95 ms", "procs", "params M", "p50 ms", "verdict")
 COLUMN_GAP = 2
+BREAKDOWN_MARK = " (!)"
 PLAIN_WIDTH = 140
 # The share of CPU time that a hypervisor may give to others before a run counts as disturbed.
 DISTURBED_STEAL = 0.01
@@ -99,6 +100,13 @@ def print_summary(frame: pd.DataFrame, console: Console) -> None:
         for line in lines.itertuples(index=False):
             table.add_row(*line)
         console.print(table)
+    if not frame.empty and frame["disturbed"].eq(True).any():
+        console.print(
+            f"{BREAKDOWN_MARK.strip()} Measured in a breakdown: other work took the CPUs, and "
+            "threads spun for others that were\nnot running. Measure again in quiet, or with "
+            "--waiting passive.",
+            highlight=False,
+        )
     if not frame.empty and frame["rank"].notna().any():
         console.print(
             "Sorted by overhead: time over the plain trunk's in the same rounds, with its 95 % "
@@ -160,6 +168,7 @@ def _disturbance(ledger: Ledger, rounds: Sequence[Round]) -> str:
     machine = ledger.environments[0].machine
     cpus = machine.cpus  # what stolen time and load are of
     wall_s = sum(round_.ended_s - round_.started_s for round_ in rounds)
+    broken = sum(log.is_broken for log in ledger.visits.values() if log.rounds)
     stolen = sum(round_.steal_s or 0.0 for round_ in rounds) / (wall_s * cpus)
     switches = sum(round_.involuntary_switches or 0 for round_ in rounds) / len(rounds)
     loads = [round_.load_1m for round_ in rounds if round_.load_1m is not None]
@@ -168,7 +177,9 @@ def _disturbance(ledger: Ledger, rounds: Sequence[Round]) -> str:
         f"{100 * stolen:.1f} % of CPU time stolen, {switches:.1f} involuntary switches a round, "
         f"load {load:.1f} on {cpus} CPUs"
     )
-    if stolen < DISTURBED_STEAL and load < machine.available_cpus + 1:
+    if broken:
+        seen += f", {broken} visits in a breakdown set aside"
+    if not broken and stolen < DISTURBED_STEAL and load < machine.available_cpus + 1:
         return f"Disturbance: {seen}."
     return (
         f"This run was disturbed: {seen}. Overheads stay paired, but intervals are wider and "
@@ -204,7 +215,8 @@ def _line(row: pd.Series, base: pd.Series | None) -> dict[str, str]:
 
 
 def _overhead(row: pd.Series) -> str:
-    return f"{row['overhead_pct']:+.1f}"
+    """With a mark where a breakdown spoilt it."""
+    return f"{row['overhead_pct']:+.1f}" + (BREAKDOWN_MARK if row["disturbed"] else "")
 
 
 def _unmeasured(row: pd.Series, is_trunk: bool) -> str:

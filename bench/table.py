@@ -9,26 +9,28 @@ different moments. The trunk's median is over all its visits in the setting.
 ``cpu_overhead_*`` is the overhead by the process's CPU time.
 ``verdict`` judges all overheads of the table as one grid, but for blocks whose
 control arm differs from its trunk beyond doubt; ``detectable_pct`` is the
-smallest overhead that would mostly have been called slower.
+smallest overhead that would mostly have been called slower. A row that is
+``disturbed`` was measured in a breakdown and could not be measured again.
 ``p50_s``, ``p95_s`` and ``p99_s`` are of the own times.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from bench.doubt import doubtful_blocks
 from bench.files import replacing
 from bench.ledger import Ledger
 from bench.record import Arm, Quantity
 from bench.stats import Evidence, Interval, ranks, spread
 from bench.trial import Trial
-from bench.verdict import Verdict, detectable, differing, judge
+from bench.verdict import Verdict, detectable, judge
 
 Row = dict[str, Any]
 
@@ -99,26 +101,14 @@ def _verdicts(
     judged = iter(judge([each for each in known if each is not None]))
     verdicts = [None if each is None else next(judged) for each in known]
     reach = [None if each is None else detectable(each) for each in known]
-    suspect = _suspect_blocks(ledger, trials)
+    doubtful = doubtful_blocks(ledger)
     return (
         [
-            "undecided" if verdict and _block(ledger, trial) in suspect else verdict
+            "undecided" if verdict and _block(ledger, trial) in doubtful else verdict
             for trial, verdict in zip(trials, verdicts, strict=True)
         ],
         [None if each is None or math.isinf(each) else 100 * each for each in reach],
     )
-
-
-def _suspect_blocks(ledger: Ledger, trials: Iterable[Trial]) -> set[str]:
-    """Blocks in which two equal models differed beyond doubt: no difference there counts."""
-    blocks = {_block(ledger, trial): trial.trunk for trial in trials if trial != trial.trunk}
-    controls = {
-        block: known
-        for block, trunk in blocks.items()
-        if block and (known := ledger.evidence(block, Arm(trunk, "control"))) is not None
-    }
-    differ = differing(list(controls.values()))
-    return {block for block, differs in zip(controls, differ, strict=True) if differs}
 
 
 def _evidence(ledger: Ledger, trial: Trial) -> Evidence | None:
@@ -205,7 +195,7 @@ def _block(ledger: Ledger, trial: Trial) -> str | None:
 
 
 def _latency(ledger: Ledger, trial: Trial) -> Row:
-    row: Row = dict.fromkeys((*_REALS, "rounds", "processes", "block"))
+    row: Row = dict.fromkeys((*_REALS, "rounds", "processes", "block", "disturbed"))
     block = _block(ledger, trial)
     if block is None:
         return row
@@ -232,6 +222,7 @@ def _latency(ledger: Ledger, trial: Trial) -> Row:
     row["latency_s"] = latency.estimate
     row["throughput_per_s"] = trial.workload.batch / latency.estimate
     row["rounds"], row["block"] = len(samples), block
+    row["disturbed"] = ledger.is_disturbed(block)
     row["processes"] = len({log.block.worker for log in logs})
     noise = ledger.overhead(block, control)
     if noise is not None:

@@ -84,7 +84,7 @@ class _Passes:
                 self._give_up(block, riding)
                 return
             orders = balanced_orders(len(riding), command.seed)
-            await self._run_rounds(worker, block, orders, until)
+            await self._run_rounds(worker, block, visit, orders, until)
             async for record in worker.ask(CloseBlock()):
                 sweep.keep(record)
         finally:
@@ -107,27 +107,30 @@ class _Passes:
         self,
         worker: WorkerProcess,
         block: PlannedBlock,
+        visit: str,
         orders: Iterator[tuple[int, ...]],
         until: float,
     ) -> None:
-        """Rounds until the visit's time is over, or the block is precise."""
+        """Rounds until the time is over, the block is precise, or the machine broke down."""
+        sweep = self._sweep
         look_at = time.monotonic() + LOOK_EVERY_S
         for number, order in enumerate(orders, start=1):
             cpu_s = time.process_time()
             async for record in worker.ask(RunRound(order)):
                 if isinstance(record, Round):
                     spent = time.process_time() - cpu_s
-                    self._sweep.keep(msgspec.structs.replace(record, parent_cpu_s=spent))
+                    sweep.keep(msgspec.structs.replace(record, parent_cpu_s=spent))
             now = time.monotonic()
             if number >= LEAST_ROUNDS and now >= until:
                 return
             if now >= look_at:
                 self._agenda.look(block)
                 self._show(block)
-                if self._agenda.is_precise(block) and number >= LEAST_ROUNDS:
+                settled = self._agenda.is_precise(block) or sweep.ledger.visits[visit].is_broken
+                if settled and number >= LEAST_ROUNDS:
                     return
                 look_at = time.monotonic() + LOOK_EVERY_S
-            self._sweep.display.tick()
+            sweep.display.tick()
 
     def _show(self, block: PlannedBlock) -> None:
         """What was last seen of the block, on the display."""

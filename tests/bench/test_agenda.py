@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from bench.grid import Grid, plan_blocks
@@ -82,6 +83,17 @@ def test_a_block_whose_trunk_has_failed_for_good_is_not_visited_again() -> None:
     for trial in dict.fromkeys(arm.trial for arm in BLOCK.arms):
         ledger.add(Outcome(trial, "latency", "unsupported", "a reason"))
     assert not wants(ledger, IN_TIME)
+
+
+def test_visits_in_a_breakdown_are_made_up_for() -> None:
+    """They count as no processes, so the block wants as many clean ones as ever."""
+    ledger = ledger_with(PROCESSES)
+    for log in list(ledger.visits.values())[:2]:
+        for number, round_ in enumerate(log.rounds):
+            spoilt = (round_.samples_s[0] * (1 + 3 * (number % 2)), *round_.samples_s[1:])
+            log.rounds[number] = msgspec.structs.replace(round_, samples_s=spoilt)
+    assert wants(ledger, IN_TIME)
+    assert not wants(ledger_with(PROCESSES), IN_TIME)
 
 
 def test_no_worker_is_started_that_would_be_ready_too_late() -> None:

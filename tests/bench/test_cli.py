@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -143,6 +144,23 @@ def test_cuda_without_a_device_is_told_at_once(
     monkeypatch.setattr("bench.cli.has_cuda", lambda: False)
     assert main(["list", "--device", "cuda", "--reductions", "16"]) == 0
     assert "there is no CUDA device here" in capsys.readouterr().err
+
+
+def test_passive_waiting_is_set_before_workers_are_started(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Workers inherit it, and the machine is described with it; by default nothing is set."""
+    seen: list[str | None] = []
+
+    def run(request: object, console: object) -> int:
+        seen.append(os.environ.get("OMP_WAIT_POLICY"))
+        return 0
+
+    monkeypatch.setattr(os, "environ", {"PATH": os.environ["PATH"]})
+    monkeypatch.setattr("bench.run.command.run", run)
+    assert main(["run", "--out", str(tmp_path)]) == 0
+    assert main(["run", "--out", str(tmp_path), "--waiting", "passive"]) == 0
+    assert seen == [None, "PASSIVE"]
 
 
 def test_list_shows_every_block_and_the_time(capsys: pytest.CaptureFixture[str]) -> None:

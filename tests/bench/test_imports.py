@@ -12,11 +12,11 @@ STDLIB = set(sys.stdlib_module_names)
 CORE = {
     f"bench.{name}"
     for name in (
-        "trial", "grid", "order", "record", "ledger", "environment", "stats", "protocol", "options",
-        "files",
+        "trial", "grid", "order", "record", "ledger", "doubt", "cpus", "environment", "stats",
+        "verdict", "waiting", "protocol", "options", "files",
     )
 }  # fmt: skip
-SHOWING = {"bench.table", "bench.summary", "bench.plots", "bench.readme"}
+SHOWING = {"bench.table", "bench.summary", "bench.plots", "bench.readme", "bench.compare"}
 CONFIG = {"se_models.config"}
 LIGHT = {"numpy", "scipy", "msgspec", "psutil"}
 
@@ -32,8 +32,13 @@ RULES = [
     ),
     (
         SHOWING,
-        SHOWING | CORE | CONFIG | {"bench.run.run_file"},
+        SHOWING | CORE | CONFIG | {"bench.run.run_file", "bench.method.report"},
         LIGHT | {"rich", "pandas", "matplotlib"},
+    ),
+    (
+        {"bench.method"},
+        {"bench.method", "bench.run.schedule", "bench.plots"} | CORE,
+        LIGHT | {"pandas", "matplotlib"},
     ),
     (
         {"bench.measure"},
@@ -90,7 +95,7 @@ def test_no_module_imports_what_its_rule_forbids(graph: grimp.ImportGraph) -> No
     "statement",
     [
         "import bench.record, bench.ledger, bench.stats, bench.options",
-        "import bench.table, bench.summary, bench.plots, bench.readme",
+        "import bench.table, bench.summary, bench.plots, bench.readme, bench.compare.command",
         "import bench.run.command",
         "import se_models.config",
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -68,3 +69,45 @@ def test_what_was_not_measured_cannot_be_compared() -> None:
     """The error names both."""
     with pytest.raises(ValueError, match="must both be measured"):
         Ledger().differ(trial(2), trial(4))
+
+
+def visit(ledger: Ledger, *, sd: float, rounds: int = 20, seed: int = 0) -> None:
+    """One more visit of a block, in which single pairs of all arms scatter so much."""
+    rng = np.random.default_rng(seed)
+    block, name = BLOCKS[0], f"visit {len(ledger.visits)}"
+    wrong_by = (0.0,) * len(block.arms)
+    ledger.add(Block(block.key, name, name, 0, block.arms, (), wrong_by, 1, 0.0))
+    for _ in range(rounds):
+        times = tuple(np.exp(rng.normal(0, sd / 2**0.5, len(block.arms))))
+        ledger.add(Round(name, tuple(range(len(times))), times, 0.0, 1.0, 0, 0.0, 0.0))
+
+
+def test_a_visit_in_a_breakdown_is_set_aside() -> None:
+    """Its pairs say nothing; those of the others, noisy as they may be, are kept."""
+    ledger = Ledger()
+    for sd in (0.05, 0.8, 0.1):
+        visit(ledger, sd=sd)
+    assert [log.is_broken for log in ledger.visits.values()] == [False, True, False]
+    assert [log.block.visit for log in ledger.visits_of(BLOCKS[0].key)] == ["visit 0", "visit 2"]
+    assert not ledger.is_disturbed(BLOCKS[0].key)
+    assert len(ledger.trunk_visits(trial(2))) == 2
+
+
+def test_breakdowns_are_shown_where_there_is_little_else_and_marked() -> None:
+    """One clean visit has no interval, so the others are taken too, and the block is disturbed."""
+    ledger = Ledger()
+    for sd in (0.8, 0.05, 0.9):
+        visit(ledger, sd=sd)
+    assert len(ledger.visits_of(BLOCKS[0].key)) == 3
+    assert ledger.is_disturbed(BLOCKS[0].key)
+
+
+def test_a_single_stall_is_no_breakdown() -> None:
+    """The scatter is a robust one: a round in ten that stalls does not spoil a visit."""
+    ledger = Ledger()
+    visit(ledger, sd=0.05)
+    (log,) = ledger.visits.values()
+    for place in (3, 11):
+        stalled = (30.0, *log.rounds[place].samples_s[1:])
+        log.rounds[place] = msgspec.structs.replace(log.rounds[place], samples_s=stalled)
+    assert not log.is_broken

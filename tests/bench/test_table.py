@@ -16,8 +16,13 @@ GRID = Grid(placements=("standard",), reductions=(4, 16))
 LABELS = {"standard-r4": 0.05, "standard-r16": 0.0}
 
 
-def table(*, processes: int, sd: float, control: float = 0.0) -> pd.DataFrame:
-    """Of visits of one round each; r = 4 costs 5 %, r = 16 nothing, the control what is said."""
+def table(
+    *, processes: int, sd: float, control: float = 0.0, rounds: tuple[float, ...] = (1.0,)
+) -> pd.DataFrame:
+    """Of visits of some rounds; r = 4 costs 5 %, r = 16 nothing, the control what is said.
+
+    ``rounds`` is what the trunk's time is multiplied by in each round of a visit.
+    """
     rng = np.random.default_rng(0)
     ledger = Ledger(Planned(trial) for trial in GRID.trials())
     costs = [
@@ -31,7 +36,9 @@ def table(*, processes: int, sd: float, control: float = 0.0) -> pd.DataFrame:
             1 + cost + (rng.normal(0, sd) if place else 0.0) for place, cost in enumerate(costs)
         )
         order = tuple(range(len(BLOCK.arms)))
-        ledger.add(Round(name, order, times, 0.0, sum(times), 0, 0.0, 0.0))
+        for factor in rounds:
+            samples = (factor * times[0], *times[1:])
+            ledger.add(Round(name, order, samples, 0.0, sum(times), 0, 0.0, 0.0))
     return trials_frame(ledger).set_index("se")
 
 
@@ -68,3 +75,12 @@ def test_no_difference_counts_where_equal_models_differ(control: float) -> None:
     """A control arm that is not its trunk makes all of its block undecided, whichever its side."""
     frame = table(processes=8, sd=0.002, control=control)
     assert set(verdicts(frame).values()) == {"undecided"}
+
+
+def test_what_was_measured_in_a_breakdown_alone_is_marked_and_decides_nothing() -> None:
+    """The rows say so, however narrow their intervals."""
+    frame = table(processes=8, sd=0.0001, rounds=(1.0, 1.0, 0.5, 2.0, 0.4))
+    measured = frame.drop("none")
+    assert set(measured["disturbed"]) == {True}
+    assert set(verdicts(frame).values()) == {"undecided"}
+    assert set(table(processes=8, sd=0.002).drop("none")["disturbed"]) == {False}
