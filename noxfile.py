@@ -85,6 +85,12 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session(requires=["env"])
+def coverage(session: nox.Session) -> None:
+    """Simulate how often intervals cover the truth, into results/method; some minutes."""
+    _python(session, "-m", "bench.method", "coverage", *session.posargs)
+
+
+@nox.session(requires=["env"])
 def readme(session: nox.Session) -> None:
     """Write README's table and pictures from results/; with -- --check, only compare."""
     _python(session, "-m", "bench.readme", *session.posargs)

@@ -1,7 +1,7 @@
 """The generated parts of README and docs: ``python -m bench.readme [--check]``.
 
 A document marks a part with ``<!-- begin NAME -->`` and ``<!-- end NAME -->``;
-what stands between is made from the committed records and never typed. With
+what stands between is made from the committed results and never typed. With
 ``--check`` nothing is written, and a part, a table or a plotted figure that no
 longer follows from the records is an error. Plots are compared by a hash of
 the data in them, since their pixels depend on fonts and versions.
@@ -22,6 +22,7 @@ import pandas as pd
 from bench import plots, summary
 from bench.files import replacing
 from bench.ledger import Ledger
+from bench.method import report as method_report
 from bench.plots import claims
 from bench.record import read
 from bench.run.run_file import RECORDS
@@ -29,11 +30,17 @@ from bench.table import trials_frame, write_table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path("results/cpu")
-DOCUMENTS = (Path("README.md"), Path("docs/method.md"))
+COVERAGE = Path("results/method/coverage.csv")
+# Each with what its parts are made from.
+DOCUMENTS = {
+    Path("README.md"): RESULTS / RECORDS,
+    Path("docs/method.md"): RESULTS / RECORDS,
+    Path("docs/coverage.md"): COVERAGE,
+}
 _PART = re.compile(r"(<!-- begin (\S+) -->\n).*?(<!-- end \2 -->)", flags=re.DOTALL)
 
 
-def parts(ledger: Ledger, frame: pd.DataFrame) -> dict[str, Callable[[], str]]:
+def parts(ledger: Ledger, frame: pd.DataFrame, coverage: Path) -> dict[str, Callable[[], str]]:
     """What each marked part of a document says."""
     return {
         "headline": lambda: _headline(frame),
@@ -41,6 +48,7 @@ def parts(ledger: Ledger, frame: pd.DataFrame) -> dict[str, Callable[[], str]]:
         "noise": lambda: summary.noise_line(frame) + "\n",
         "environment": lambda: _environment(ledger),
         "run": lambda: f"```\n{summary.report(ledger)}\n```\n",
+        "coverage": lambda: _coverage(coverage),
     }
 
 
@@ -56,12 +64,12 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     if not check:
         write_table(frame, folder)
         plots.draw(frame, folder / "plots")
-    for name in DOCUMENTS:
+    for name, source in DOCUMENTS.items():
         path = root / name
         old = path.read_text(encoding="utf-8")
-        new = fill(old, parts(ledger, frame))
+        new = fill(old, parts(ledger, frame, root / COVERAGE))
         if check and new != old:
-            stale.append(f"{name} does not follow from {RESULTS / RECORDS}")
+            stale.append(f"{name} does not follow from {source}")
         elif not check:
             with replacing(path) as draft:
                 draft.write_text(new, encoding="utf-8")
@@ -166,6 +174,13 @@ def _overhead(row: pd.Series) -> str:
     if pd.isna(row["overhead_low_pct"]):
         return estimate
     return f"{estimate} [{row['overhead_low_pct']:.1f}, {row['overhead_high_pct']:.1f}]"
+
+
+def _coverage(table: Path) -> str:
+    """What simulated runs covered."""
+    if not table.exists():
+        return f"There is no {table.name}: make one with `nox -s coverage`.\n"
+    return method_report.markdown(pd.read_csv(table))
 
 
 def _environment(ledger: Ledger) -> str:
