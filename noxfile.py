@@ -91,6 +91,18 @@ def coverage(session: nox.Session) -> None:
 
 
 @nox.session(requires=["env"])
+def contention(session: nox.Session) -> None:
+    """Measure what breaks pairs down under load, into results/method; a quarter of an hour."""
+    _python(session, "-m", "bench.method", "contention", *session.posargs)
+
+
+@nox.session(requires=["env"])
+def method(session: nox.Session) -> None:
+    """Prove the method beside other tools, into results/method; resumes; two hours at most."""
+    _python(session, "-m", "bench.method", "run", *session.posargs)
+
+
+@nox.session(requires=["env"])
 def readme(session: nox.Session) -> None:
     """Write README's table and pictures from results/; with -- --check, only compare."""
     _python(session, "-m", "bench.readme", *session.posargs)

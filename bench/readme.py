@@ -22,6 +22,8 @@ import pandas as pd
 from bench import plots, summary
 from bench.files import replacing
 from bench.ledger import Ledger
+from bench.method import contention as method_contention
+from bench.method import proof_report as method_proof
 from bench.method import report as method_report
 from bench.plots import claims
 from bench.record import read
@@ -31,24 +33,29 @@ from bench.table import trials_frame, write_table
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path("results/cpu")
 COVERAGE = Path("results/method/coverage.csv")
+CONTENTION = Path("results/method/contention.csv")
+PROOF = Path("results/method/proof.csv")
 # Each with what its parts are made from.
 DOCUMENTS = {
     Path("README.md"): RESULTS / RECORDS,
     Path("docs/method.md"): RESULTS / RECORDS,
     Path("docs/coverage.md"): COVERAGE,
+    Path("docs/proof.md"): PROOF,
 }
 _PART = re.compile(r"(<!-- begin (\S+) -->\n).*?(<!-- end \2 -->)", flags=re.DOTALL)
 
 
-def parts(ledger: Ledger, frame: pd.DataFrame, coverage: Path) -> dict[str, Callable[[], str]]:
-    """What each marked part of a document says."""
+def parts(ledger: Ledger, frame: pd.DataFrame, root: Path) -> dict[str, Callable[[], str]]:
+    """What each marked part of a document says, from the results below ``root``."""
     return {
         "headline": lambda: _headline(frame),
         "table": lambda: summary.markdown(frame),
         "noise": lambda: summary.noise_line(frame) + "\n",
         "environment": lambda: _environment(ledger),
         "run": lambda: f"```\n{summary.report(ledger)}\n```\n",
-        "coverage": lambda: _coverage(coverage),
+        "coverage": lambda: _experiment(root / COVERAGE, method_report.markdown),
+        "contention": lambda: _experiment(root / CONTENTION, method_contention.markdown),
+        "proof": lambda: _experiment(root / PROOF, method_proof.markdown),
     }
 
 
@@ -67,7 +74,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     for name, source in DOCUMENTS.items():
         path = root / name
         old = path.read_text(encoding="utf-8")
-        new = fill(old, parts(ledger, frame, root / COVERAGE))
+        new = fill(old, parts(ledger, frame, root))
         if check and new != old:
             stale.append(f"{name} does not follow from {source}")
         elif not check:
@@ -176,11 +183,9 @@ def _overhead(row: pd.Series) -> str:
     return f"{estimate} [{row['overhead_low_pct']:.1f}, {row['overhead_high_pct']:.1f}]"
 
 
-def _coverage(table: Path) -> str:
-    """What simulated runs covered."""
-    if not table.exists():
-        return f"There is no {table.name}: make one with `nox -s coverage`.\n"
-    return method_report.markdown(pd.read_csv(table))
+def _experiment(table: Path, markdown: Callable[[pd.DataFrame], str]) -> str:
+    """What an experiment on the method found; a checkout may hold none yet."""
+    return markdown(pd.read_csv(table)) if table.exists() else method_proof.NOTHING
 
 
 def _environment(ledger: Ledger) -> str:

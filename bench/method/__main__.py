@@ -7,78 +7,109 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-OUT = Path("results/method")
-DESCRIPTION = """\
-Try the method where the truth is known: do its intervals cover it, and how
-often are its verdicts wrong?
-"""
-COVERAGE = """\
-Simulate whole runs, and count how often their 95 % intervals hold the truth.
+from bench.method.arguments import POOLS, parser
+from bench.method.load import LOADS, Load
+from bench.waiting import Waiting
 
-Made-up ratios (normal noise, heavy tails, drift, two modes, autocorrelation,
-with and without process effects) arrive process by process until the rule
-that stops real runs says so. Every way of making intervals that was considered
-meets the same ratios. Leaves coverage.csv and its picture in --out; with the
-default --out, `nox -s readme` then puts the tables into docs/coverage.md.
-"""
-COVERAGE_EXAMPLES = """\
-examples:
-  %(prog)s                                    as in docs/coverage.md, some minutes
-  %(prog)s --runs 100 --out results/local     a first look, some seconds
-"""
+# As models are deployed where nothing disturbs; what survives a load where there is one.
+WAITING: dict[Load, Waiting] = {"quiet": "deployed", "loaded": "passive"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code is 0, 1 (it failed), 2 (wrong usage) or 130 (Ctrl-C)."""
-    parser = argparse.ArgumentParser(prog="python -m bench.method", description=DESCRIPTION)
-    commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
-    _add_coverage(commands)
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
+    named = f"python -m bench.method {options.name}"
     try:
-        return int(options.command(options))
+        return COMMANDS[options.name](options)
     except KeyboardInterrupt:
-        print(f"{parser.prog} {options.name}: interrupted", file=sys.stderr)
+        print(f"{named}: interrupted", file=sys.stderr)
         return 130
     except OSError as error:
-        print(f"{parser.prog} {options.name}: {error}", file=sys.stderr)
+        print(f"{named}: {error}", file=sys.stderr)
         return 1
-
-
-def _add_coverage(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser(
-        "coverage",
-        help="simulate runs, and count what their intervals cover",
-        description=COVERAGE,
-        epilog=COVERAGE_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--runs", type=_count, default=2000, metavar="N",
-        help="simulated runs of each kind of noise and process effect (default: %(default)s)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--out", type=Path, default=OUT, metavar="DIR",
-        help="folder of the table and the picture (default: %(default)s)",
-    )  # fmt: skip
-    parser.set_defaults(command=_coverage)
 
 
 def _coverage(options: argparse.Namespace) -> int:
     from bench.method.coverage import CELLS, coverage, write
 
-    frame = coverage(options.runs, CELLS, lambda line: print(line, flush=True))
+    frame = coverage(options.runs, CELLS, _tell)
     for path in write(frame, options.out):
         print(path)
     return 0
 
 
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"must be a positive integer, got {text!r}")
-    return int(text)
+def _contention(options: argparse.Namespace) -> int:
+    from bench.method.contention import contention, write
+
+    frame = contention(options.processes, options.seconds, options.size, tell=_tell)
+    print(write(frame, options.out))
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    from bench.environment import describe_machine, describe_source
+    from bench.method import recording
+    from bench.method.experiment import SLOWDOWNS_PCT, Effort, record
+    from bench.method.lines import Parameters
+    from bench.method.processes import MeasuringError
+
+    machine, source = describe_machine(), describe_source()
+    effort = Effort(options.budget, options.sets)
+    loads = LOADS if options.load == "both" else (options.load,)
+    try:
+        for load in loads:
+            path = recording.path_of(options.out, load)
+            kept = recording.set_aside(path) if options.fresh else None
+            _tell(f"recording {path}" + (f"; the earlier one is kept in {kept}" if kept else ""))
+            asked = Parameters(
+                load=load,
+                waiting=options.waiting or WAITING[load],
+                size=options.size,
+                threads=options.threads,
+                processes=options.processes,
+                length_s=options.length,
+                slowdowns_pct=SLOWDOWNS_PCT,
+                truth_processes=options.truth_processes,
+                truth_s=options.truth_seconds,
+                seed=options.seed,
+            )
+            record(asked, options.out, machine, source, effort, _tell)
+    except (recording.RefusedError, MeasuringError) as error:
+        print(f"python -m bench.method run: {error}", file=sys.stderr)
+        return 1
+    return _make_proof(options.out, POOLS)
+
+
+def _proof(options: argparse.Namespace) -> int:
+    return _make_proof(options.out, options.pool)
+
+
+def _make_proof(folder: Path, pools: Sequence[int]) -> int:
+    from bench.method.proof_files import write
+    from bench.method.recording import RefusedError
+
+    try:
+        for path in write(folder, pools):
+            print(path)
+    except RefusedError as error:
+        print(f"python -m bench.method proof: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "coverage": _coverage,
+    "contention": _contention,
+    "run": _run,
+    "proof": _proof,
+}
 
 
 if __name__ == "__main__":

@@ -32,7 +32,11 @@ RULES = [
     ),
     (
         SHOWING,
-        SHOWING | CORE | CONFIG | {"bench.run.run_file", "bench.method.report"},
+        SHOWING
+        | CORE
+        | CONFIG
+        | {f"bench.method.{name}" for name in ("report", "contention", "proof_report")}
+        | {"bench.run.run_file"},
         LIGHT | {"rich", "pandas", "matplotlib"},
     ),
     (

@@ -6,9 +6,10 @@ import math
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from bench.readme import DOCUMENTS, RESULTS, ROOT, _headline, fill, main
+from bench.readme import COVERAGE, DOCUMENTS, RESULTS, ROOT, _headline, fill, main
 from tests.bench.plots.synthetic import few, with_overhead
 
 
@@ -25,7 +26,8 @@ def copy(tmp_path: Path) -> Path:
     for name in DOCUMENTS:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    shutil.copytree(ROOT / RESULTS, tmp_path / RESULTS)
+    for results in (RESULTS, COVERAGE.parent):
+        shutil.copytree(ROOT / results, tmp_path / results)
     return tmp_path
 
 
@@ -35,6 +37,19 @@ def test_a_number_changed_by_hand_is_found(copy: Path, capsys: pytest.CaptureFix
     readme.write_text(readme.read_text().replace("11.69", "11.70"))
     assert main(["--check"], root=copy) == 1
     assert "README.md does not follow from" in capsys.readouterr().err
+
+
+def test_a_changed_experiment_makes_its_document_stale(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Tables of experiments are checked as those of runs are; all else is as it should be."""
+    table = pd.read_csv(copy / COVERAGE)
+    table.loc[0, "coverage"] = 0.5
+    table.to_csv(copy / COVERAGE, index=False)
+    assert main(["--check"], root=copy) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        f"docs/coverage.md does not follow from {COVERAGE}: run `nox -s readme`"
+    ]
 
 
 def test_a_changed_record_makes_tables_and_plots_stale(

@@ -15,10 +15,11 @@ DOCUMENT = Path("docs/coverage.md")
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """The documents and results, to change at will."""
-    for name in (*DOCUMENTS, COVERAGE):
+    for name in DOCUMENTS:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    shutil.copytree(ROOT / RESULTS, tmp_path / RESULTS)
+    for results in (RESULTS, COVERAGE.parent):
+        shutil.copytree(ROOT / results, tmp_path / results)
     return tmp_path
 
 

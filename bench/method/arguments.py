@@ -1,0 +1,200 @@
+"""What a person may ask of ``python -m bench.method``, and what its ``--help`` teaches."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TypeAlias
+
+from bench.cpus import default_threads
+from bench.method.load import LOADS
+from bench.options import seconds
+from bench.waiting import WAITING
+
+OUT = Path("results/method")
+POOLS = (1, 12)
+
+_DESCRIPTION = """\
+Try the method where the truth is known: do its intervals cover it, and how
+often are its verdicts wrong?
+"""
+_COVERAGE = """\
+Simulate whole runs, and count how often their 95 % intervals hold the truth.
+
+Made-up ratios (normal noise, heavy tails, drift, two modes, autocorrelation,
+with and without process effects) arrive process by process until the rule
+that stops real runs says so. Every way of making intervals that was considered
+meets the same ratios. Leaves coverage.csv and its picture in --out; with the
+default --out, `nox -s readme` then puts the tables into docs/coverage.md.
+"""
+_COVERAGE_EXAMPLES = """\
+examples:
+  %(prog)s                                    as in docs/coverage.md, some minutes
+  %(prog)s --runs 100 --out results/local     a first look, some seconds
+"""
+_CONTENTION = """\
+Measure equal models and SE in pairs, with threads that wait in several ways.
+
+Each way in fresh processes, in quiet and under a load that the command starts
+itself. Shows which pairs break down when other work takes the CPUs, and what
+survives it. Leaves contention.csv in --out. Run nothing else meanwhile.
+"""
+_CONTENTION_EXAMPLES = """\
+examples:
+  %(prog)s                                     as in docs/method.md, a quarter of an hour
+  %(prog)s --processes 2 --seconds 2 --out results/local
+"""
+_RUN = """\
+Compare equal models, and models slowed by a known amount, by this suite and by
+three other tools, at equal wall time of measuring.
+
+Every set of processes is one comparison of each model by each method. Each
+load condition has a recording of its own in --out (quiet.jsonl, loaded.jsonl),
+which every process adds a line to as it ends: Ctrl-C loses the process under
+way, and the same command goes on where it stood. Ends by making the tables, as
+`proof` does. Run nothing else meanwhile; the competing load is started here.
+"""
+_RUN_EXAMPLES = """\
+examples:
+  %(prog)s                                     as in docs/proof.md, two hours at most
+  %(prog)s --load quiet --budget 20m --out results/local
+  %(prog)s --size 224 --out results/local      the same at another size
+  %(prog)s --budget 2h                         more sets, on top of those recorded
+"""
+_PROOF = """\
+Make proof.csv and its picture from the recordings in --out, finished or not.
+
+With the default --out, `nox -s readme` then puts the tables into docs/proof.md.
+"""
+_PROOF_EXAMPLES = """\
+examples:
+  %(prog)s
+  %(prog)s --pool 1,6,12       comparisons of one set, and of 6 and 12 taken together
+"""
+
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands; ``name`` says which one was asked for."""
+    made = argparse.ArgumentParser(prog="python -m bench.method", description=_DESCRIPTION)
+    commands = made.add_subparsers(dest="name", required=True, metavar="COMMAND")
+    _add_coverage(commands)
+    _add_contention(commands)
+    _add_run(commands)
+    _add_proof(commands)
+    return made
+
+
+def _add_coverage(commands: _Commands) -> None:
+    added = _command(commands, "coverage", _COVERAGE, _COVERAGE_EXAMPLES,
+                     "simulate runs, and count what their intervals cover")  # fmt: skip
+    added.add_argument(
+        "--runs", type=_count, default=2000, metavar="N",
+        help="simulated runs of each kind of noise and process effect (default: %(default)s)",
+    )  # fmt: skip
+
+
+def _add_contention(commands: _Commands) -> None:
+    added = _command(commands, "contention", _CONTENTION, _CONTENTION_EXAMPLES,
+                     "measure what breaks pairs down when other work takes the CPUs")  # fmt: skip
+    added.add_argument(
+        "--processes", type=_count, default=6, metavar="N",
+        help="processes of each way of waiting under each load (default: %(default)s)",
+    )  # fmt: skip
+    added.add_argument(
+        "--seconds", type=_count, default=5, metavar="N",
+        help="how long each of them measures (default: %(default)s)",
+    )  # fmt: skip
+    _add_size(added)
+
+
+def _add_run(commands: _Commands) -> None:
+    added = _command(commands, "run", _RUN, _RUN_EXAMPLES,
+                     "measure what this suite and other tools find of known slowdowns")  # fmt: skip
+    added.add_argument(
+        "--load", choices=(*LOADS, "both"), default="both",
+        help="with other work on the CPUs, or without (default: %(default)s, quiet first)",
+    )  # fmt: skip
+    added.add_argument(
+        "--waiting", choices=WAITING,
+        help="how threads wait for one another (default: deployed in quiet, passive under load)",
+    )  # fmt: skip
+    added.add_argument(
+        "--budget", type=seconds, default="60m", metavar="TIME",
+        help="wall time of each load condition, such as 20m or 1h, start-up of processes and "
+        "what earlier runs spent included (default: %(default)s)",
+    )  # fmt: skip
+    added.add_argument(
+        "--sets", type=_count, metavar="N", help="at most so many sets (default: what fits)"
+    )
+    added.add_argument(
+        "--length", type=seconds, default="5s", metavar="TIME",
+        help="how long a comparison of two models measures (default: %(default)s)",
+    )  # fmt: skip
+    added.add_argument(
+        "--processes", type=_count, default=5, metavar="N",
+        help="processes that share a comparison by this suite (default: %(default)s)",
+    )  # fmt: skip
+    added.add_argument(
+        "--truth-processes", type=_count, default=12, metavar="N",
+        help="processes that find the true size of the slowdowns (default: %(default)s)",
+    )  # fmt: skip
+    added.add_argument(
+        "--truth-seconds", type=seconds, default="20s", metavar="TIME",
+        help="how long each of them measures (default: %(default)s)",
+    )  # fmt: skip
+    _add_size(added)
+    added.add_argument(
+        "--threads", type=_count, default=default_threads(), metavar="N",
+        help="threads of a forward (default: physical cores within the CPU quota, here "
+        "%(default)s)",
+    )  # fmt: skip
+    added.add_argument("--seed", type=int, default=0, help="of all orders (default: %(default)s)")
+    added.add_argument(
+        "--fresh", action="store_true", help="begin anew; old recordings keep another name"
+    )
+
+
+def _add_proof(commands: _Commands) -> None:
+    added = _command(commands, "proof", _PROOF, _PROOF_EXAMPLES,
+                     "make the tables and the picture of what `run` recorded")  # fmt: skip
+    added.add_argument(
+        "--pool", type=_counts, default=POOLS, metavar="LIST",
+        help="how many sets to take together for a longer comparison "
+        f"(default: {','.join(map(str, POOLS))})",
+    )  # fmt: skip
+
+
+def _command(
+    commands: _Commands, name: str, description: str, examples: str, about: str
+) -> argparse.ArgumentParser:
+    added = commands.add_parser(
+        name,
+        help=about,
+        description=description,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    added.add_argument(
+        "--out", type=Path, default=OUT, metavar="DIR",
+        help="folder of recordings, tables and pictures (default: %(default)s)",
+    )  # fmt: skip
+    return added
+
+
+def _add_size(added: argparse.ArgumentParser) -> None:
+    added.add_argument(
+        "--size", type=_count, default=64, metavar="PX",
+        help="input size in pixels (default: %(default)s)",
+    )  # fmt: skip
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"must be a positive integer, got {text!r}")
+    return int(text)
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    return tuple(_count(part.strip()) for part in text.split(","))

@@ -1,0 +1,133 @@
+"""The proof's recordings: one file of lines per load condition, appended as processes end.
+
+The header says what was asked for, of which machine and source; only the same
+goes on with a file.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from bench.environment import Machine, Source
+from bench.method.lines import SCHEMA_VERSION, Header, Line, Parameters, decode, encode
+from bench.method.load import Load
+
+
+class RefusedError(ValueError):
+    """A recording that cannot be read or gone on with; says why, and what helps."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The header and all lines after it."""
+
+    header: Header
+    lines: tuple[Line, ...]
+
+
+def path_of(folder: Path, load: Load) -> Path:
+    """Where a condition's recording lies."""
+    return folder / f"{load}.jsonl"
+
+
+def read(path: Path) -> Recording:
+    """A whole file; a last line that a kill tore in half is left out.
+
+    Raises:
+        RefusedError: if the file is no recording, of another schema version, or damaged.
+    """
+    first, *others = path.read_bytes().split(b"\n")[:-1] or [b""]
+    try:
+        start = msgspec.json.decode(first, type=dict[str, msgspec.Raw])
+        schema = msgspec.json.decode(start.get("schema", msgspec.Raw(b"null")))
+        if schema != SCHEMA_VERSION:
+            raise RefusedError(
+                f"schema of {path} must be {SCHEMA_VERSION}, got {schema!r}: "
+                "begin anew with --fresh"
+            )
+        header = decode(first)
+        if not isinstance(header, Header):
+            raise RefusedError(f"{path} has no header: begin anew with --fresh")
+        return Recording(header, tuple(decode(line) for line in others))
+    except msgspec.MsgspecError as error:
+        raise RefusedError(f"{path} is damaged ({error}): begin anew with --fresh") from error
+
+
+def check_same(
+    path: Path, header: Header, parameters: Parameters, machine: Machine, source: Source
+) -> None:
+    """Refuse to go on with what was recorded otherwise.
+
+    Raises:
+        RefusedError: if anything differs on which the lines depend.
+    """
+    changed = differences(header, parameters, machine, source)
+    if changed:
+        raise RefusedError(
+            f"{path} cannot be gone on with, since {'; '.join(changed)}: ask for what was "
+            "recorded, or begin anew with --fresh, which keeps it under another name"
+        )
+
+
+def differences(
+    header: Header, parameters: Parameters, machine: Machine, source: Source
+) -> list[str]:
+    """A line for everything in which a recording differs from what is asked for now."""
+    recorded = header.parameters
+    changed = [
+        f"{name} was {getattr(recorded, name)!r}, is {getattr(parameters, name)!r}"
+        for name in Parameters.__struct_fields__
+        if getattr(recorded, name) != getattr(parameters, name)
+    ]
+    changed += machine.differences(header.machine)
+    if header.source.fingerprint != source.fingerprint:
+        changed.append("the suite's source has changed")
+    return changed
+
+
+def set_aside(path: Path) -> Path | None:
+    """Keep a recording under another name; None if there is none.
+
+    Raises:
+        RefusedError: if another run is writing to it.
+    """
+    if not path.exists():
+        return None
+    with appending(path):
+        places = (path.with_name(f"{path.stem}.{n}{path.suffix}") for n in range(1, 10_000))
+        return path.rename(next(place for place in places if not place.exists()))
+
+
+class Writer:
+    """A recording open for appending; every line is on the disk before ``append`` returns."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def append(self, line: Line) -> None:
+        os.write(self._descriptor, encode(line))
+        os.fsync(self._descriptor)
+
+
+@contextmanager
+def appending(path: Path) -> Iterator[Writer]:
+    """Append to ``path``, by one run at a time; what a kill left of a last line is cut off.
+
+    Raises:
+        RefusedError: if another run is writing to it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab", buffering=0) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RefusedError(f"another run is writing to {path}: wait for it") from None
+        os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
+        yield Writer(file.fileno())

@@ -1,0 +1,234 @@
+"""The experiment records what it should, when it should, and goes on where it stood."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from bench.method import experiment, slowdowns
+from bench.method.__main__ import main
+from bench.method.experiment import Effort, record, rounds_s, steps
+from bench.method.lines import Alone, Line, Paired, Parameters, Rounds, Sequential, Truth
+from bench.method.load import LOADS
+from bench.method.processes import MeasuringError, Setting, in_rounds, summed_up
+from bench.method.recording import RefusedError, path_of, read
+from bench.method.rivals import RIVALS, Told
+from bench.method.slowdowns import operators_for
+from bench.record import Round, select
+from tests.bench.method.made_up import MACHINE, OTHER_MACHINE, SOURCE, asked
+
+EFFORT = Effort(3600.0, sets=3)
+
+
+@dataclass
+class Machinery:
+    """Made-up processes, each of ten seconds; remembers what was run, and under what load."""
+
+    runs: list[tuple[str, tuple[str, ...], float, str]] = field(default_factory=list)
+    load: str = "none"
+    stop_after: int | None = None
+    now_s: float = 0.0
+
+    def in_rounds(self, arms: Sequence[str], setting: Setting, seconds: float, seed: int) -> Rounds:
+        self._ran("rounds", arms, seconds)
+        return Rounds((1.0, *(1.25 + seed for _ in arms[1:])), 10, 0.5)
+
+    def in_sequence(
+        self, arms: Sequence[str], setting: Setting, seconds: float, seed: int
+    ) -> Alone:
+        self._ran("sequence", arms, seconds)
+        told = {name: tuple(Told(1.0 + seed, None, 1) for _ in arms) for name in RIVALS}
+        return Alone(tuple(range(len(arms))), told)
+
+    @contextmanager
+    def under(self, load: str, cpus: int) -> Iterator[None]:
+        self.load = load
+        yield
+        self.load = "none"
+
+    def _ran(self, kind: str, arms: Sequence[str], seconds: float) -> None:
+        if len(self.runs) == self.stop_after:
+            raise KeyboardInterrupt
+        self.runs.append((kind, tuple(arms), seconds, self.load))
+        self.now_s += 10.0
+
+
+@pytest.fixture
+def machinery(monkeypatch: pytest.MonkeyPatch) -> Machinery:
+    made = Machinery()
+    clock = SimpleNamespace(monotonic=lambda: made.now_s)
+    for module in (experiment, slowdowns):
+        monkeypatch.setattr(module, "in_rounds", made.in_rounds)
+        monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(experiment, "in_sequence", made.in_sequence)
+    monkeypatch.setattr(experiment, "under", made.under)
+    return made
+
+
+def recorded(
+    folder: Path, parameters: Parameters | None = None, effort: Effort = EFFORT
+) -> tuple[Line, ...]:
+    parameters = parameters or asked("quiet")
+    path = record(parameters, folder, MACHINE, SOURCE, effort, lambda line: None)
+    return read(path).lines
+
+
+def kinds(lines: Sequence[Line]) -> list[type[Line]]:
+    return [type(line) for line in lines]
+
+
+def test_truth_comes_first_then_whole_sets(machinery: Machinery, tmp_path: Path) -> None:
+    """Each with its processes in rounds and one in sequence, of equal time for a pair."""
+    lines = recorded(tmp_path)
+    assert kinds(lines)[:2] == [Truth] * 2
+    assert len(lines) == 2 + 3 * 3
+    assert {(line.set, line.process) for line in select(lines, Paired)} == {
+        (number, process) for number in range(3) for process in range(2)
+    }
+    assert [line.set for line in select(lines, Sequential)] == [0, 1, 2]
+    arms = ("none", "none", "none", "slowed-8", "slowed-40")  # 1000 cost 1.25 forwards
+    expected = {("rounds", arms, 20.0), ("rounds", arms, 6.25), ("sequence", arms, 2.5)}
+    assert {run[:3] for run in machinery.runs[3:]} == expected
+    # A pair's share of the rounds of all processes is as long as twice the sequence of an arm.
+    assert 2 * rounds_s(asked("quiet")) * 2 / 5 == 5.0
+
+
+def test_either_kind_may_come_first() -> None:
+    """Drawn anew for each set, and the same for the same seed."""
+    firsts = [step.process for step, _ in zip(steps(asked("quiet")), range(60), strict=False)][::3]
+    assert 3 < firsts.count(None) < 17
+    again = [step.process for step, _ in zip(steps(asked("quiet")), range(60), strict=False)][::3]
+    assert firsts == again
+
+
+def test_an_interrupted_run_goes_on_where_it_stood(machinery: Machinery, tmp_path: Path) -> None:
+    """And ends with the very lines of one that was never interrupted."""
+    whole = recorded(tmp_path / "whole")
+    processes = len(machinery.runs)
+    machinery.runs.clear()
+    for stop_after in (4, 7, 9):
+        machinery.stop_after = stop_after
+        with pytest.raises(KeyboardInterrupt):
+            recorded(tmp_path / "torn")
+    machinery.stop_after = None
+    assert recorded(tmp_path / "torn") == whole
+    assert len(machinery.runs) == processes
+    assert recorded(tmp_path / "torn") == whole
+
+
+def test_no_two_processes_have_the_same_orders(machinery: Machinery, tmp_path: Path) -> None:
+    """A seed of their own, which the made-up ratios tell."""
+    lines = recorded(tmp_path)
+    said = [line.said.ratios[1] for line in lines if isinstance(line, Truth | Paired)]
+    said += [line.said.told[RIVALS[0]][0].value_s for line in select(lines, Sequential)]
+    assert len(set(said)) == len(lines)
+
+
+def test_no_process_begins_that_the_budget_has_no_time_for(
+    machinery: Machinery, tmp_path: Path
+) -> None:
+    """Calibration, and what earlier runs spent, count; more budget goes on."""
+    # 30 s calibrate; 20 s find the truth.
+    assert len(recorded(tmp_path, effort=Effort(49.0))) == 0  # a truth measures for 20 s
+    assert len(recorded(tmp_path, effort=Effort(79.0))) == 2 + 2
+    assert len(recorded(tmp_path, effort=Effort(79.0))) == 2 + 2
+    assert len(recorded(tmp_path, effort=Effort(90.0))) == 2 + 4
+
+
+def test_other_work_runs_while_sets_are_recorded_only(machinery: Machinery, tmp_path: Path) -> None:
+    """Slowed models are calibrated, and their sizes found, in quiet."""
+    recorded(tmp_path, asked("loaded"))
+    loads = [run[3] for run in machinery.runs]
+    assert loads == ["none"] * 5 + ["loaded"] * 9
+
+
+@pytest.mark.parametrize("waiting", ["deployed", "passive"])
+def test_the_truth_of_the_quiet_recording_is_taken_over(
+    waiting: str, machinery: Machinery, tmp_path: Path
+) -> None:
+    """Where threads wait in the same way; what it took is not spent twice."""
+    quiet = recorded(tmp_path)
+    machinery.runs.clear()
+    loaded = recorded(tmp_path, asked("loaded", waiting=waiting))
+    known = [line.said for line in select(quiet, Truth)]
+    taken = list(select(loaded, Truth))
+    if waiting == "deployed":
+        assert [line.said for line in taken] == known
+        assert [line.wall_s for line in taken] == [0.0, 0.0]
+        assert len(machinery.runs) == 9
+    else:
+        assert [line.said for line in taken] != known
+        assert len(machinery.runs) == 3 + 2 + 9
+
+
+def test_another_machine_is_refused(machinery: Machinery, tmp_path: Path) -> None:
+    """Before anything is measured."""
+    recorded(tmp_path)
+    machinery.runs.clear()
+    with pytest.raises(RefusedError, match="cpu was 'a CPU'"):
+        record(asked("quiet"), tmp_path, OTHER_MACHINE, SOURCE, EFFORT, lambda line: None)
+    assert machinery.runs == []
+
+
+def test_operators_follow_from_what_they_cost() -> None:
+    """A thousand cost 40 % of a forward, so 25 make one percent."""
+    assert operators_for((1.0, 5.0), 0.4) == (25, 125)
+    assert operators_for((1.0,), 400.0) == (1,)
+    with pytest.raises(MeasuringError, match="seem to cost nothing"):
+        operators_for((1.0,), -0.01)
+
+
+def test_a_process_is_summed_up() -> None:
+    """Medians of ratios within rounds, and how much of the time forwards took."""
+    rounds = [
+        Round("", (0, 1), (s, 1.5 * s), start, start + 4 * s, 0, 0.0, 0.0)
+        for s, start in ((1.0, 0.0), (2.0, 4.0), (1.0, 12.0))
+    ]
+    assert summed_up(rounds) == Rounds((1.0, 1.5), 3, 10.0 / 16.0)
+
+
+def test_a_process_that_fails_says_why() -> None:
+    """Its last words, and its code."""
+    with pytest.raises(MeasuringError, match=r"code 2: .*must be from .*, got 'odd'$"):
+        in_rounds(("none", "odd"), Setting(64, 1, "deployed"), 1.0, 0)
+
+
+def test_a_failure_is_told_in_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No recording is begun by it."""
+    monkeypatch.setattr("bench.method.processes.sys.executable", "false")
+    assert main(["run", "--load", "quiet", "--out", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == (
+        "python -m bench.method run: a measuring process ended with code 1: it printed no error\n"
+    )
+    assert not path_of(tmp_path, "quiet").exists()
+
+
+@pytest.mark.slow
+def test_real_models_are_recorded_and_summed_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both conditions, from the command line to the table and the picture; then nothing is left."""
+    command = [
+        "run", "--sets=1", "--processes=2", "--length=1s", "--truth-processes=1",
+        "--truth-seconds=1s", "--waiting=passive", f"--out={tmp_path}",
+    ]  # fmt: skip
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert "quiet: set 1 is complete" in said
+    assert "loaded: set 1 is complete" in said
+    frame = pd.read_csv(tmp_path / "proof.csv")
+    assert len(frame) == 2 * 4 * 5
+    assert (frame["mean_pct"].abs() < 100).all()
+    assert frame["inside_pct"].dropna().between(20, 100).all()
+    assert (tmp_path / "proof.png").exists()
+    sizes = [path_of(tmp_path, load).stat().st_size for load in LOADS]
+    assert main(command) == 0
+    assert [path_of(tmp_path, load).stat().st_size for load in LOADS] == sizes

@@ -1,0 +1,238 @@
+"""The proof counts what it says, on recordings whose numbers are known by hand."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.method.__main__ import main
+from bench.method.comparisons import METHODS, SUITE, comparisons, complete_sets, pooled, suite_says
+from bench.method.lines import Alone
+from bench.method.proof import proof, share, spread_over
+from bench.method.proof_figure import draw, title
+from bench.method.proof_report import NOTHING, markdown
+from bench.method.recording import Recording
+from bench.method.rivals import RIVALS, Told
+from bench.readme import PROOF, ROOT, _experiment
+from tests.bench.method.made_up import paired, recording, sequential, written
+
+# What this suite says of the equal and the slowed models, then the rivals' times of all arms.
+TRUE = ((0.0, 0.0, 0.011, 0.05), (1.0, 1.0, 1.0, 1.011, 1.05))
+OFF = ((0.002, -0.002, 0.013, 0.05), (1.0, 1.02, 0.90, 0.99, 1.20))
+
+
+def rows(frame: pd.DataFrame, method: str, slowed_pct: float) -> pd.Series:
+    found = frame[(frame["method"] == method) & (frame["slowed_pct"] == slowed_pct)]
+    assert len(found) == 1
+    return found.iloc[0]
+
+
+def test_every_method_is_told_of_every_slowdown() -> None:
+    """A row each; the two equal models share one, and count twice."""
+    frame = proof([recording(TRUE, OFF)], (1,))
+    assert len(frame) == len(METHODS) * 3
+    assert set(frame["n"]) == {4, 2}
+    assert rows(frame, SUITE, 0.0)["n"] == 4
+    assert set(frame["processes"]) == {2}
+    assert set(frame["comparison_s"]) == {5.0}
+
+
+def test_this_suite_is_judged_by_its_verdicts() -> None:
+    """With two processes that agree to 1e-6, everything above 0 is slower, all else is not."""
+    frame = proof([recording(TRUE, OFF)], (1,))
+    equal = rows(frame, SUITE, 0.0)
+    assert (equal["flagged"], equal["not_slower"]) == (1, 3)
+    assert equal["flagged_share"] == 0.25
+    assert pd.isna(equal["gated_share"])
+    assert equal["sd_pct"] == pytest.approx(100 * np.std([0, 0, 0.002, -0.002], ddof=1))
+    assert equal["covered"] == 2  # 0.2 % off by far more than the processes differ
+    slowed = rows(frame, SUITE, 1.0)
+    assert slowed["flagged"] == 2
+    assert slowed["mean_pct"] == pytest.approx(1.2)
+    # Two medians 2e-6 apart: Student's of one degree reaches 12.7 standard errors of 1e-6.
+    assert slowed["half_width_pct"] == pytest.approx(100 * 12.7062e-6, rel=1e-4)
+
+
+def test_rivals_are_judged_by_margin_and_gate() -> None:
+    """Beyond 1 %, and beyond 5 %; they never say that a model is not slower."""
+    frame = proof([recording(TRUE, OFF)], (1,))
+    for rival in RIVALS:
+        equal, one, five = (rows(frame, rival, slowed) for slowed in (0.0, 1.0, 5.0))
+        assert (equal["flagged"], equal["gated"]) == (1, 0)
+        assert (one["flagged"], one["gated"]) == (1, 0)
+        assert (five["flagged"], five["gated"]) == (2, 1)  # 1.05 is not beyond 5 %
+        assert pd.isna(equal["not_slower_share"])
+        assert equal["sd_pct"] == pytest.approx(100 * np.std([1, 1, 1.02, 0.9], ddof=1))
+
+
+def test_comparisons_side_by_side_are_told_apart() -> None:
+    """Of the equal models the second ran next to the trunk: 0 and 10 % off."""
+    frame = proof([recording(TRUE, OFF)], (1,))
+    equal = rows(frame, RIVALS[0], 0.0)
+    assert equal["adjacent"] == 2
+    assert equal["adjacent_sd_pct"] == pytest.approx(100 * np.std([1, 0.9], ddof=1))
+    assert (rows(frame, RIVALS[0], 1.0)["adjacent"], rows(frame, RIVALS[0], 5.0)["adjacent"]) == (
+        2,
+        0,
+    )
+    assert pd.isna(rows(frame, SUITE, 0.0)["adjacent_sd_pct"])
+
+
+def test_rivals_cover_by_the_errors_they_print() -> None:
+    """Two errors of 1 % make 1.4 %: 2 % off is covered, 10 % is not."""
+    frame = proof([recording(TRUE, OFF)], (1,))
+    equal, five = rows(frame, RIVALS[0], 0.0), rows(frame, RIVALS[0], 5.0)
+    assert (equal["covered"], equal["intervals"], equal["covered_share"]) == (3, 4, 0.75)
+    assert (five["covered"], five["intervals"]) == (1, 2)
+    reach = 1.972  # Student's, of 198 degrees
+    expected = 100 * reach * 0.01 * math.sqrt(2) * np.mean([1, 1, 1.02, 0.9])
+    assert equal["half_width_pct"] == pytest.approx(expected, rel=1e-3)
+
+
+def test_the_truth_is_what_its_own_processes_say() -> None:
+    """With its interval; equal models are equal by construction."""
+    frame = proof([recording(TRUE)], (1,))
+    one = rows(frame, SUITE, 1.0)
+    assert one["truth_pct"] == pytest.approx(1.1)
+    assert one["truth_high_pct"] - one["truth_pct"] == pytest.approx(12.7062 * 0.1, rel=1e-4)
+    equal = rows(frame, SUITE, 0.0)
+    assert (equal["truth_pct"], equal["truth_low_pct"], equal["truth_high_pct"]) == (0, 0, 0)
+    content = recording(TRUE)
+    unknown = proof([Recording(content.header, content.lines[2:])], (1,))
+    assert pd.isna(rows(unknown, SUITE, 1.0)["truth_pct"])
+    assert pd.isna(rows(unknown, SUITE, 1.0)["covered_share"])
+    assert rows(unknown, SUITE, 0.0)["covered_share"] == 1.0
+
+
+def test_shares_have_their_exact_interval() -> None:
+    """None of 20: up to 1 - 0.025 ** (1 / 20), by Clopper and Pearson."""
+    none = share(0, 20)
+    assert (none.value, none.low) == (0.0, 0.0)
+    assert none.high == pytest.approx(1 - 0.025 ** (1 / 20))
+
+
+def test_sets_make_longer_comparisons() -> None:
+    """All their processes together, and means of the rivals' times; a rest is left out."""
+    content = recording(TRUE, OFF, TRUE)
+    frame = proof([content], (1, 2))
+    assert sorted(set(frame["comparison_s"])) == [5.0, 10.0]
+    longer = frame[frame["comparison_s"] == 10.0]
+    assert set(longer["processes"]) == {4}
+    assert set(longer["n"]) == {1, 2}
+    assert rows(longer, RIVALS[1], 5.0)["mean_pct"] == pytest.approx(100 * ((1.05 + 1.2) / 2 - 1))
+    known = suite_says(complete_sets(content)[:2], 3)
+    assert known.processes == 4
+    assert known.estimate == pytest.approx(1.012)
+    assert rows(longer, SUITE, 1.0)["mean_pct"] == pytest.approx(1.2)
+    assert proof([content], (4,)).empty
+
+
+def test_pooled_errors_add_in_squares() -> None:
+    """Of two that err by 3 and 4, the mean errs by 2.5; one without an error spoils it."""
+    both = pooled([Told(10.0, 3.0, 7), Told(20.0, 4.0, 8)])
+    assert (both.estimate, both.error, both.processes) == (15.0, 2.5, 15)
+    spoilt = pooled([Told(10.0, 3.0, 7), Told(20.0, None, 1)])
+    assert (spoilt.estimate, spoilt.processes) == (15.0, 1)
+    assert not spoilt.interval().is_bounded
+
+
+def test_a_rival_without_an_error_has_no_interval() -> None:
+    """It counts among comparisons, and not among intervals."""
+    content = recording(TRUE)
+    silent = sequential(0, a=TRUE[1], b=TRUE[1], c=TRUE[1])
+    told = {**silent.said.told, RIVALS[2]: tuple(Told(1.0, None, 1) for _ in TRUE[1])}
+    line = msgspec.structs.replace(silent, said=Alone(silent.said.order, told))
+    frame = proof([Recording(content.header, (*content.lines[:-1], line))], (1,))
+    row = rows(frame, RIVALS[2], 0.0)
+    assert (row["n"], row["intervals"]) == (2, 0)
+    assert pd.isna(row["covered_share"])
+    assert "nan" not in markdown(frame).lower()
+
+
+def test_a_set_cut_short_is_no_comparison() -> None:
+    """Whether a process in rounds or the one in sequence is missing."""
+    content = recording(TRUE, OFF)
+    for missing in (-1, -2):
+        lines = list(content.lines)
+        del lines[missing]
+        assert len(complete_sets(Recording(content.header, tuple(lines)))) == 1
+    alone = Recording(content.header, (paired(0, 0, 0.0, 0.0, 0.01, 0.05),))
+    assert comparisons(alone, 1).empty
+    assert proof([alone], (1,)).empty
+
+
+def test_the_best_rival_is_compared_in_spread() -> None:
+    """Twice as far as this suite; every rival's own times are in its row."""
+    ours = np.array([[0.99, 1.01]] * 8)
+    rivals = np.stack([1 + 2 * (ours - 1), 1 + 9 * (ours - 1)])
+    found = spread_over(rivals, ours)
+    assert (found.estimate, found.low, found.high) == pytest.approx((2.0, 2.0, 2.0))
+    noisy = spread_over(np.random.default_rng(1).normal(1, 0.02, (2, 30, 2)),
+                        np.random.default_rng(2).normal(1, 0.01, (30, 2)))  # fmt: skip
+    assert 1.1 < noisy.low < noisy.estimate < noisy.high < 3.0
+    assert not spread_over(rivals[:, :3], ours[:3]).is_bounded
+    sets = [((a, -a, 0.01, 0.05), (1.0, 1 + 3 * a, 1 - 3 * a, 1.01, 1.05))
+            for a in (0.001, 0.002, -0.001, 0.004, 0.003)]  # fmt: skip
+    frame = proof([recording(*sets)], (1,))
+    times = [rows(frame, method, 0.0)["spread_over_suite"] for method in METHODS]
+    assert times == pytest.approx([3.0] * 4)
+    assert pd.isna(rows(frame, SUITE, 1.0)["spread_over_suite"])
+
+
+def both() -> pd.DataFrame:
+    return proof([recording(TRUE, OFF), recording(OFF, OFF, load="loaded")], (1, 2))
+
+
+def test_the_document_tells_all_of_it() -> None:
+    """Settings, spread, a line for every condition, length, method and slowdown; no nan."""
+    text = markdown(both())
+    assert (
+        "- *quiet*: ResNet-18 at 64 px, 2 threads that wait as deployed; comparisons of each "
+        "model: 2 of 5 s (2 processes), 1 of 10 s (4 processes); 90 % of this suite's" in text
+    )
+    assert "| quiet | 5 s | **this suite** | 4 | 0.16 |  | 25 [1, 81] |  | 75 [19, 99] |" in text
+    assert "| loaded | 5 s | 1.10 [-0.17, 2.37] | timm's loop | 2 |" in text
+    assert text.count("| quiet |") == text.count("| loaded |") == 2 * 4 * 3
+    assert "nan" not in text.lower()
+
+
+def test_the_document_says_that_there_is_none(tmp_path: Path) -> None:
+    """Until a recording is committed."""
+    assert _experiment(tmp_path / PROOF.name, markdown) == NOTHING
+    both().to_csv(tmp_path / PROOF.name, index=False)
+    assert _experiment(tmp_path / PROOF.name, markdown) == markdown(both())
+    assert "<!-- begin proof -->" in (ROOT / "docs/proof.md").read_text()
+
+
+def test_the_picture_shows_every_single_ratio() -> None:
+    """A row per condition; on the right a mark for every slowdown and method, at its true size."""
+    singles = {"quiet": comparisons(recording(TRUE, OFF), 1),
+               "loaded": comparisons(recording(OFF, OFF, load="loaded"), 1)}  # fmt: skip
+    figure = draw(both(), singles)
+    assert [axes.get_ylabel() for axes in figure.axes[::2]] == ["quiet", "loaded"]
+    left = figure.axes[0].get_lines()
+    shown = np.asarray(left[1].get_xdata())
+    assert sorted(shown) == pytest.approx([-10, 0, 0, 2])
+    finds = figure.axes[1].get_lines()
+    assert len(finds) == len(METHODS)
+    assert np.asarray(finds[0].get_ydata()).tolist() == [25.0, 100.0, 100.0]
+    assert title(both()).startswith("Equal models: the best other tool's ratios spread ")
+    assert title(both().iloc[1:2]) == "Ratios of equal models, and slowdowns found"
+
+
+def test_the_command_leaves_a_table_and_a_picture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of whatever is recorded; nothing yet is told in a line."""
+    assert main(["proof", "--out", str(tmp_path)]) == 1
+    assert "fewer complete sets than make a comparison" in capsys.readouterr().err
+    written(tmp_path, recording(TRUE, OFF))
+    assert main(["proof", "--out", str(tmp_path), "--pool", "1,2"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said == [str(tmp_path / name) for name in ("proof.csv", "proof.png", "proof.svg")]
+    assert len(pd.read_csv(tmp_path / "proof.csv")) == 2 * len(METHODS) * 3
