@@ -353,15 +353,17 @@ def test_one_sibling_of_each_pair_makes_as_many_threads(
 # The record
 
 
-def test_a_machine_of_before_is_read_and_differs() -> None:
-    """Records older than the field have no cores, which is another machine than one that has."""
+def test_a_machine_of_before_is_read_and_is_the_same() -> None:
+    """Records older than the field tell no cores, and what is unknown is no difference."""
     machine = replace(describe_machine(), cores=2)
     line = msgspec.to_builtins(machine)
     assert msgspec.convert(line, Machine) == machine
     del line["cores"]
     old = msgspec.convert(line, Machine)
     assert old.cores is None
-    assert machine.differences(old) == ["cores was None, is 2"]
+    assert machine.differences(old) == []
+    other = replace(machine, cores=4)
+    assert machine.differences(other) == ["cores was 4, is 2"]
 
 
 def test_a_machine_says_what_of_it_is_available(monkeypatch: pytest.MonkeyPatch) -> None:
