@@ -1,7 +1,8 @@
-"""A run with made-up workers, in a folder of its own."""
+"""A run with made-up workers in a folder of its own, and documents and results to spoil."""
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from rich.console import Console
 
 from bench.grid import Grid
 from bench.ledger import Ledger
+from bench.readme import COVERAGE, DOCUMENTS, RESULTS, ROOT
 from bench.record import Quantity, Record, read
 from bench.run.command import Request, run
 
@@ -64,3 +66,14 @@ def records_in(out: Path) -> list[Record]:
 
 def ledger_in(out: Path) -> Ledger:
     return Ledger(records_in(out))
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The documents and the results they are made from, to change at will."""
+    for name in DOCUMENTS:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    for results in (RESULTS, COVERAGE.parent):
+        shutil.copytree(ROOT / results, tmp_path / results)
+    return tmp_path

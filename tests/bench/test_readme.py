@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from bench.readme import COVERAGE, DOCUMENTS, RESULTS, ROOT, _headline, fill, main
+from bench.readme import COVERAGE, RESULTS, _headline, fill, main
 from tests.bench.plots.synthetic import few, with_overhead
 
 
@@ -18,17 +17,6 @@ def test_the_committed_documents_follow_from_the_committed_results(
 ) -> None:
     """Neither a number in the README nor a plot is older than its records."""
     assert main(["--check"]) == 0, capsys.readouterr().err
-
-
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """The documents and results, to change at will."""
-    for name in DOCUMENTS:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, tmp_path / name)
-    for results in (RESULTS, COVERAGE.parent):
-        shutil.copytree(ROOT / results, tmp_path / results)
-    return tmp_path
 
 
 def test_a_number_changed_by_hand_is_found(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:

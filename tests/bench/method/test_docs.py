@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from bench.readme import COVERAGE, DOCUMENTS, RESULTS, ROOT, main
+from bench.readme import COVERAGE, main
 
 DOCUMENT = Path("docs/coverage.md")
-
-
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """The documents and results, to change at will."""
-    for name in DOCUMENTS:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, tmp_path / name)
-    for results in (RESULTS, COVERAGE.parent):
-        shutil.copytree(ROOT / results, tmp_path / results)
-    return tmp_path
 
 
 @pytest.mark.parametrize("changed", ["document", "table", "none", "missing"])
