@@ -18,7 +18,8 @@ from pathlib import Path
 
 import psutil
 
-from bench.cpus import allowed_cpus, available_cores, quota_cpus
+from bench.cpus import allowed_cpus, available_cores
+from bench.quota import quota_cpus
 
 _PROJECT = Path(__file__).resolve().parent.parent
 _SOURCES = ("bench", "se_models")

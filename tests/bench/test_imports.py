@@ -12,8 +12,8 @@ STDLIB = set(sys.stdlib_module_names)
 CORE = {
     f"bench.{name}"
     for name in (
-        "trial", "grid", "order", "record", "ledger", "doubt", "cpus", "environment", "stats",
-        "verdict", "waiting", "protocol", "options", "files",
+        "trial", "grid", "order", "record", "ledger", "doubt", "quota", "cpus", "environment",
+        "stats", "verdict", "waiting", "protocol", "options", "files",
     )
 }  # fmt: skip
 SHOWING = {"bench.table", "bench.summary", "bench.plots", "bench.readme", "bench.compare"}
