@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
 from bench.grid import Grid
 from bench.ledger import Ledger
 from bench.readme import COVERAGE, DOCUMENTS, RESULTS, ROOT
-from bench.record import Quantity, Record, read
+from bench.record import Outcome, Quantity, Record, read, select
 from bench.run.command import Request, run
 
 FAKE_WORKER = Path(__file__).with_name("fake_worker.py")
@@ -77,3 +79,20 @@ def copy(tmp_path: Path) -> Path:
     for results in (RESULTS, COVERAGE.parent):
         shutil.copytree(ROOT / results, tmp_path / results)
     return tmp_path
+
+
+def table_in(out: Path) -> pd.DataFrame:
+    return pd.read_parquet(out / "table.parquet").set_index("se")
+
+
+def cell(table: pd.DataFrame, se: str, column: str) -> float:
+    """A number of the table; NaN where it is null."""
+    numbers = table[column].astype("Float64").to_numpy(dtype=float, na_value=math.nan)
+    return float(numbers[list(table.index).index(se)])
+
+
+def outcomes_in(out: Path) -> dict[tuple[str, str], Outcome]:
+    return {
+        (outcome.trial.variant.se.label, outcome.quantity): outcome
+        for outcome in select(records_in(out), Outcome)
+    }
