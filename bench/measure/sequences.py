@@ -10,7 +10,6 @@ import timeit
 from collections.abc import Sequence
 
 import torch
-from torch.utils import benchmark
 
 from bench.measure.paths import Forward
 from bench.measure.timers import WallTimer
@@ -49,5 +48,7 @@ def drawn_order(arms: int, seed: int) -> list[int]:
 
 def timer_overhead_s() -> float:
     """What torch's benchmark timer takes for nothing, as ``Timer._estimate_block_size`` has it."""
+    from torch.utils import benchmark  # takes long to import, and rounds need none of it
+
     nothing = timeit.Timer(timer=benchmark.timer)
     return statistics.median(nothing.timeit(0) for _ in range(5))

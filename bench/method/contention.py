@@ -75,11 +75,12 @@ def _rows(
 ) -> Iterator[dict[str, object]]:
     rng = random.Random(0)
     cpus = usable_cpus()
+    ways = policies(cpus)
     for number in range(processes):
         for load in LOADS:
             tell(f"process {number + 1} of {processes} of each policy, {load}")
             with under(load, cpus):
-                for policy in rng.sample(policies(cpus), len(policies(cpus))):
+                for policy in rng.sample(ways, len(ways)):
                     rounds = _measure(policy, seconds, size, number)
                     yield {"load": load, "policy": policy.name, **_summary(rounds)}
 
