@@ -245,15 +245,7 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _frame(out: Path) -> pd.DataFrame:
-    from bench.ledger import Ledger
-    from bench.record import read
-    from bench.run.run_file import RECORDS
+    from bench.run.run_file import ledger_in
     from bench.table import trials_frame
 
-    path = out / RECORDS
-    if not path.exists():
-        raise FileNotFoundError(f"--out must hold a {RECORDS}, got {out}: measure one with `run`")
-    frame = trials_frame(Ledger(read(path)))
-    if frame.empty:
-        raise ValueError(f"{path} must hold a trial, and holds none yet: measure one with `run`")
-    return frame
+    return trials_frame(ledger_in(out))

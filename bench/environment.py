@@ -12,7 +12,7 @@ import os
 import platform
 import re
 import subprocess
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -62,12 +62,9 @@ class Machine:
 
     def differences(self, other: Machine) -> list[str]:
         """One line for each field in which ``other`` is known to differ from this machine."""
-        return [
-            f"{name} was {getattr(other, name)!r}, is {getattr(self, name)!r}"
-            for name in (entry.name for entry in fields(self))
-            if getattr(self, name) != getattr(other, name)
-            and not (name == "cores" and None in (self.cores, other.cores))
-        ]
+        if None in (self.cores, other.cores):
+            return _differences(replace(self, cores=None), replace(other, cores=None))
+        return _differences(self, other)
 
 
 @dataclass(frozen=True)
@@ -83,6 +80,10 @@ class Runtime:
     tf32_matmul: bool
     tf32_cudnn: bool
     cudnn_benchmark: bool
+
+    def differences(self, other: Runtime) -> list[str]:
+        """One line for each field in which ``other`` differs from this runtime."""
+        return _differences(self, other)
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,14 @@ def _version(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return "missing"
+
+
+def _differences(now: Machine | Runtime, before: Machine | Runtime) -> list[str]:
+    return [
+        f"{name} was {getattr(before, name)!r}, is {getattr(now, name)!r}"
+        for name in (field.name for field in fields(now))
+        if getattr(now, name) != getattr(before, name)
+    ]
 
 
 def _cpu_name() -> str:

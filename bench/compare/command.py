@@ -19,7 +19,7 @@ from bench.compare.export import write_csv, write_json
 from bench.compare.lookup import find_run, find_trial
 from bench.ledger import Ledger
 from bench.record import read
-from bench.run.run_file import RECORDS
+from bench.run.run_file import RECORDS, ledger_in
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def _comparison(request: Request) -> TrialComparison | RunComparison:
     name_a, name_b = request.names
     a, b = find_run(name_a), find_run(name_b)
     if a is None and b is None:
-        ledger = _ledger_in(request.out)
+        ledger = _trials_in(request.out)
         trials = known_trials(ledger)
         return compare_trials(ledger, find_trial(trials, name_a), find_trial(trials, name_b))
     if a is None or b is None:
@@ -67,14 +67,10 @@ def _comparison(request: Request) -> TrialComparison | RunComparison:
     return compare_runs(Ledger(read(a)), Ledger(read(b)))
 
 
-def _ledger_in(out: Path) -> Ledger:
-    path = out / RECORDS
-    if not path.exists():
+def _trials_in(out: Path) -> Ledger:
+    if not (out / RECORDS).exists():
         raise FileNotFoundError(
             f"--out must hold a {RECORDS} with the trials to compare, got {out}: measure one with "
             "`run`, or name two runs"
         )
-    ledger = Ledger(read(path))
-    if not known_trials(ledger):
-        raise ValueError(f"{path} must hold a trial, and holds none yet: measure one with `run`")
-    return ledger
+    return ledger_in(out)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
-from bench.environment import Runtime
 from bench.record import Environment
 from bench.trial import Trial
 
@@ -35,7 +33,7 @@ def check_environments(a: list[Environment], b: list[Environment]) -> None:
         for after in b:
             differences = [
                 *after.machine.differences(before.machine),
-                *_runtime_differences(before.runtime, after.runtime),
+                *after.runtime.differences(before.runtime),
             ]
             if differences:
                 raise ValueError(
@@ -46,11 +44,3 @@ def check_environments(a: list[Environment], b: list[Environment]) -> None:
 
 def _setting_fields(trial: Trial) -> dict[str, Any]:
     return {"architecture": trial.variant.architecture, **vars(trial.workload), **vars(trial.path)}
-
-
-def _runtime_differences(before: Runtime, after: Runtime) -> list[str]:
-    return [
-        f"{name} was {getattr(before, name)!r}, is {getattr(after, name)!r}"
-        for name in (field.name for field in fields(Runtime))
-        if getattr(before, name) != getattr(after, name)
-    ]

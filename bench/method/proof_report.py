@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pandas as pd
 
 from bench.method.comparisons import GATE, SUITE
+from bench.method.report import table
 from bench.verdict import MARGIN
 
 PICTURE = "![Ratios of equal models, and slowdowns found](../results/method/proof.png)"
@@ -28,13 +27,13 @@ def markdown(frame: pd.DataFrame) -> str:
         "\n".join(_spreads(equal)),
         PICTURE,
         f"Two equal models, in %; a rival flags a ratio beyond {1 + MARGIN:.2f}:",
-        _table(
+        table(
             ["condition", "length", "method", "n", "sd", "sd, adjacent", "called slower",
              f"beyond {100 * GATE:.0f} %", "called not slower", "half-width", "covers 0"],
             [_equal(row) for _, row in equal.iterrows()],
         ),
         "Slowed models, in %:",
-        _table(
+        table(
             ["condition", "length", "true size", "method", "n", "mean", "sd", "called slower",
              f"beyond {100 * GATE:.0f} %", "half-width", "covers the truth"],
             [_slowed(row) for _, row in slowed.sort_values(
@@ -120,8 +119,3 @@ def _adjacent(row: pd.Series) -> str:
 
 def _number(value: float) -> str:
     return "" if pd.isna(value) else f"{value:.2f}"
-
-
-def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    rows = (head, ["---"] * len(head), *lines)
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in rows)

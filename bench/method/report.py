@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from bench.method.coverage import EFFECTS, LARGE_EFFECT, ROUNDS
@@ -96,7 +98,7 @@ def _cells(ours: pd.DataFrame) -> str:
         by_rule = {row["rule"]: row for _, row in rows.iterrows()}
         cells = [_coverage(by_rule[rule]) if rule in by_rule else "" for rule in rules]
         lines.append([f"{noise}", f"{effect:g} %", *cells, _count(rows)])
-    return _table(["noise", "process effect", *rules, "n"], lines)
+    return table(["noise", "process effect", *rules, "n"], lines)
 
 
 def _candidates(frame: pd.DataFrame) -> str:
@@ -109,7 +111,7 @@ def _candidates(frame: pd.DataFrame) -> str:
             f"{rows['half_width_pct'].mean():.2f}", f"{rows['processes'].mean():.1f}", _count(rows),
         ])  # fmt: skip
     head = ["rule", "candidate", "coverage", "in band", "half-width (%)", "processes", "n"]
-    return _table(head, lines)
+    return table(head, lines)
 
 
 def _verdicts(judged: pd.DataFrame) -> str:
@@ -121,10 +123,11 @@ def _verdicts(judged: pd.DataFrame) -> str:
         ]
         lines.append([f"{rule}", f"{effect:g} %", *spread, _count(rows)])
     head = ["rule", "process effect", "slower at overhead 0", "slower at overhead 2 %", "n"]
-    return _table(head, lines)
+    return table(head, lines)
 
 
-def _table(head: list[str], lines: list[list[str]]) -> str:
+def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A Markdown table of cells that are text already."""
     rows = (head, ["---"] * len(head), *lines)
     return "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
 

@@ -52,6 +52,24 @@ def open_run(folder: Path, machine: Machine, source: Source, *, fresh: bool) -> 
     return RunFile(Journal(path, header=_header()), Ledger(), note)
 
 
+def ledger_in(folder: Path) -> Ledger:
+    """What a run has left in ``folder``.
+
+    Raises:
+        FileNotFoundError: if there are no records.
+        ValueError: if they hold no trial.
+    """
+    path = folder / RECORDS
+    if not path.exists():
+        raise FileNotFoundError(
+            f"--out must hold a {RECORDS}, got {folder}: measure one with `run`"
+        )
+    ledger = Ledger(read(path))
+    if not (ledger.planned or ledger.visits):
+        raise ValueError(f"{path} must hold a trial, and holds none yet: measure one with `run`")
+    return ledger
+
+
 def _progress_note(ledger: Ledger, path: Path) -> str:
     if not ledger.environments:
         return f"writing to {path}"
