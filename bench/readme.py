@@ -37,10 +37,10 @@ CONTENTION = Path("results/method/contention.csv")
 PROOF = Path("results/method/proof.csv")
 # Each with what its parts are made from.
 DOCUMENTS = {
-    Path("README.md"): RESULTS / RECORDS,
-    Path("docs/method.md"): RESULTS / RECORDS,
-    Path("docs/coverage.md"): COVERAGE,
-    Path("docs/proof.md"): PROOF,
+    Path("README.md"): f"{RESULTS / RECORDS}",
+    Path("docs/method.md"): f"{RESULTS / RECORDS} and {CONTENTION}",
+    Path("docs/coverage.md"): f"{COVERAGE}",
+    Path("docs/proof.md"): f"{PROOF}",
 }
 _PART = re.compile(r"(<!-- begin (\S+) -->\n).*?(<!-- end \2 -->)", flags=re.DOTALL)
 
