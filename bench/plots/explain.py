@@ -65,7 +65,10 @@ def rank_interval(correlation: float, count: int) -> tuple[float, float]:
 
 
 def title(data: pd.DataFrame) -> str:
-    """The count that goes with the cost, if the costs differ and its rank correlation is firm."""
+    """The counts that go with the cost, if the costs differ and a rank correlation is firm.
+
+    A count whose correlation lies within the interval of the best explains as much.
+    """
     known = {
         cost: round(value, 2) for cost, value in _correlations(data).items() if not pd.isna(value)
     }
@@ -79,8 +82,16 @@ def title(data: pd.DataFrame) -> str:
     low, high = rank_interval(most, len(claims.judged(data)))
     if most < _TELLING or low <= 0:
         return f"No count clearly ranks the variants as the clock does (best: {best}, {shown})"
-    span = f"{style.decimal(low, 2)}, {style.decimal(high, 2)}"
-    return f"The cost goes with {best} (rank correlation {shown} [{span}])"
+    alike = [cost for cost, value in known.items() if value >= low]
+    if len(alike) == 1:
+        span = f"{style.decimal(low, 2)}, {style.decimal(high, 2)}"
+        return f"The cost goes with {best} (rank correlation {shown} [{span}])"
+    *others, last = (COSTS[cost] for cost in alike)
+    least = style.decimal(min(known[cost] for cost in alike), 2)
+    return (
+        f"The cost goes with {', '.join(others)} and {last} alike "
+        f"(rank correlations {least} to {shown})"
+    )
 
 
 def _correlations(data: pd.DataFrame) -> dict[str, float]:

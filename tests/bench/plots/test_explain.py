@@ -50,6 +50,24 @@ class TestExplain:
         assert explain.rank_interval(0.5, 34) == pytest.approx((0.1847, 0.7220), abs=1e-4)
         assert explain.rank_interval(1.0, 3) == (-1, 1)
 
+    def test_title_names_every_count_that_explains_as_much(self) -> None:
+        """A count is singled out only where the others' correlations lie below its interval."""
+        count = 40
+        rank = np.arange(count, dtype=float)
+        odd = np.where(rank % 2, rank, rank[::-1])  # goes with nothing
+        known = explain.data(synthetic()).iloc[[0] * count].reset_index(drop=True)
+        known = known.assign(
+            overhead_pct=rank, overhead_low_pct=rank - 0.1, overhead_high_pct=rank + 0.1,
+            noise_low_pct=-0.1, noise_high_pct=0.1, flops_pct=rank, ideal_bytes_pct=odd,
+            operators_pct=odd,
+        )  # fmt: skip
+        assert explain.title(known).startswith("The cost goes with arithmetic (rank correlation ")
+        alike = known.assign(operators_pct=rank)
+        assert explain.title(alike) == (
+            "The cost goes with arithmetic and operators launched alike "
+            "(rank correlations 1.00 to 1.00)"
+        )
+
     def test_title_explains_no_ranking_that_may_be_another(self) -> None:
         """As long as the variants cannot be told apart, there is no cost to go with a count."""
         data = explain.data(synthetic())
