@@ -87,11 +87,7 @@ def title(data: pd.DataFrame) -> str:
         span = f"{style.decimal(low, 2)}, {style.decimal(high, 2)}"
         return f"The cost goes with {best} (rank correlation {shown} [{span}])"
     *others, last = (COSTS[cost] for cost in alike)
-    least = style.decimal(min(known[cost] for cost in alike), 2)
-    return (
-        f"The cost goes with {', '.join(others)} and {last} alike "
-        f"(rank correlations {least} to {shown})"
-    )
+    return f"The cost goes with {', '.join(others)} and {last} alike"  # panels tell how well
 
 
 def _correlations(data: pd.DataFrame) -> dict[str, float]:

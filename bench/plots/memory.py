@@ -71,8 +71,8 @@ def draw(data: pd.DataFrame, subtitle: str) -> Figure:
         axes.axvline(0, color=style.MUTED, linewidth=0.8)
         first = part.iloc[0]
         # A process grows by whole pages here and there: variants differ by chance too.
-        doubt = "; good to about 1 MiB" if first["quantity"] == RESIDENT else ""
-        head = f"{first['quantity']}; trunk: {first['trunk_mib']:.1f} MiB{doubt}"
+        doubt = " (±1 MiB)" if first["quantity"] == RESIDENT else ""
+        head = f"{first['quantity']}{doubt}; trunk: {first['trunk_mib']:.1f} MiB"
         axes.set_title(head, loc="left", size=9)
         axes.set_xlabel("over the trunk (MiB)")
     return figure
