@@ -7,6 +7,10 @@ prints a Round a line, whose samples stand in the order of the arms. An arm
 With ``--sequence SECONDS`` each arm runs by itself instead. Then the first
 line tells the order they ran in and what torch's benchmark timer takes for
 nothing, and after it comes, for each arm, one JSON list of its raw times.
+
+With ``--wait`` it says ready when all arms are built, and is sent a line before
+it runs any; when its input ends before, so does it. Until then it needs one CPU
+and no threads, so that several may be started at once.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from bench import protocol
 from bench.measure import sequences, subject
 from bench.measure.latency import Rounds
 from bench.measure.paths import Forward, executor_of
@@ -44,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     workload = Workload(size=options.size, threads=options.threads)
     trunks = subject.Trunks()
     forwards = [_forward(name, workload, trunks) for name in options.arms]
+    if options.wait and not _told_to_go():
+        return
     with torch.inference_mode():
         for forward in forwards * WARM_UP:
             forward()
@@ -68,6 +75,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--sequence", type=float, metavar="SECONDS", help="no rounds: each arm alone, for so long"
     )
+    parser.add_argument("--wait", action="store_true", help="run nothing until sent a line")
     parser.add_argument("--seed", type=int, default=0, help="of the orders")
     return parser.parse_args(arguments)
 
@@ -83,13 +91,21 @@ def _arms(text: str) -> list[str]:
     return names
 
 
+def _told_to_go() -> bool:
+    sys.stdout.buffer.write(protocol.encode(protocol.Ready()))
+    sys.stdout.buffer.flush()
+    return bool(sys.stdin.buffer.readline())
+
+
 def _print_rounds(forwards: Sequence[Forward], seconds: float, seed: int) -> None:
     rounds = Rounds("", forwards, WallTimer())
+    measured = []
     end = time.monotonic() + seconds
     for order in balanced_orders(len(forwards), seed):
-        sys.stdout.buffer.write(encode(rounds.run(order)))
+        measured.append(rounds.run(order))
         if time.monotonic() >= end:
-            return
+            break
+    sys.stdout.buffer.writelines(map(encode, measured))  # whoever reads sleeps until now
 
 
 def _print_sequence(forwards: Sequence[Forward], seconds: float, seed: int) -> None:

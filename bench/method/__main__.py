@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench.method.arguments import POOLS, parser
+from bench.method.arguments import LENGTHS_S, parser
 from bench.method.load import LOADS, Load
 from bench.waiting import Waiting
 
@@ -61,7 +61,7 @@ def _run(options: argparse.Namespace) -> int:
     loads = LOADS if options.load == "both" else (options.load,)
     try:
         for load in loads:
-            path = recording.path_of(options.out, load)
+            path = recording.path_of(options.out, load, options.size)
             kept = recording.set_aside(path) if options.fresh else None
             _tell(f"recording {path}" + (f"; the earlier one is kept in {kept}" if kept else ""))
             asked = Parameters(
@@ -71,6 +71,7 @@ def _run(options: argparse.Namespace) -> int:
                 threads=options.threads,
                 processes=options.processes,
                 length_s=options.length,
+                equal_models=options.equal,
                 slowdowns_pct=SLOWDOWNS_PCT,
                 truth_processes=options.truth_processes,
                 truth_s=options.truth_seconds,
@@ -80,19 +81,19 @@ def _run(options: argparse.Namespace) -> int:
     except (recording.RefusedError, MeasuringError) as error:
         print(f"python -m bench.method run: {error}", file=sys.stderr)
         return 1
-    return _make_proof(options.out, POOLS)
+    return _make_proof(options.out, LENGTHS_S)
 
 
 def _proof(options: argparse.Namespace) -> int:
-    return _make_proof(options.out, options.pool)
+    return _make_proof(options.out, options.lengths)
 
 
-def _make_proof(folder: Path, pools: Sequence[int]) -> int:
+def _make_proof(folder: Path, lengths_s: Sequence[float]) -> int:
     from bench.method.proof_files import write
     from bench.method.recording import RefusedError
 
     try:
-        for path in write(folder, pools):
+        for path in write(folder, lengths_s):
             print(path)
     except RefusedError as error:
         print(f"python -m bench.method proof: {error}", file=sys.stderr)

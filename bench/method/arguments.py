@@ -12,7 +12,7 @@ from bench.options import seconds
 from bench.waiting import WAITING
 
 OUT = Path("results/method")
-POOLS = (1, 12)
+LENGTHS_S = (60.0,)
 
 _DESCRIPTION = """\
 Try the method where the truth is known: do its intervals cover it, and how
@@ -49,7 +49,7 @@ Compare equal models, and models slowed by a known amount, by this suite and by
 three other tools, at equal wall time of measuring.
 
 Every set of processes is one comparison of each model by each method. Each
-load condition has a recording of its own in --out (quiet.jsonl, loaded.jsonl),
+load condition and size has a recording of its own in --out (quiet-64px.jsonl),
 which every process adds a line to as it ends: Ctrl-C loses the process under
 way, and the same command goes on where it stood. Ends by making the tables, as
 `proof` does. Run nothing else meanwhile; the competing load is started here.
@@ -58,7 +58,7 @@ _RUN_EXAMPLES = """\
 examples:
   %(prog)s                                     as in docs/proof.md, two hours at most
   %(prog)s --load quiet --budget 20m --out results/local
-  %(prog)s --size 224 --out results/local      the same at another size
+  %(prog)s --size 224 --length 60s --load quiet --budget 25m
   %(prog)s --budget 2h                         more sets, on top of those recorded
 """
 _PROOF = """\
@@ -69,7 +69,7 @@ With the default --out, `nox -s readme` then puts the tables into docs/proof.md.
 _PROOF_EXAMPLES = """\
 examples:
   %(prog)s
-  %(prog)s --pool 1,6,12       comparisons of one set, and of 6 and 12 taken together
+  %(prog)s --lengths 60s,5m    also of as many sets together as last so long
 """
 
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -129,8 +129,12 @@ def _add_run(commands: _Commands) -> None:
         "--sets", type=_count, metavar="N", help="at most so many sets (default: what fits)"
     )
     added.add_argument(
-        "--length", type=seconds, default="5s", metavar="TIME",
-        help="how long a comparison of two models measures (default: %(default)s)",
+        "--length", type=seconds, default="15s", metavar="TIME",
+        help="how long each method measures all models in a set (default: %(default)s)",
+    )  # fmt: skip
+    added.add_argument(
+        "--equal", type=_count, default=4, metavar="N",
+        help="models that equal the trunk, beside the slowed ones (default: %(default)s)",
     )  # fmt: skip
     added.add_argument(
         "--processes", type=_count, default=5, metavar="N",
@@ -160,9 +164,9 @@ def _add_proof(commands: _Commands) -> None:
     added = _command(commands, "proof", _PROOF, _PROOF_EXAMPLES,
                      "make the tables and the picture of what `run` recorded")  # fmt: skip
     added.add_argument(
-        "--pool", type=_counts, default=POOLS, metavar="LIST",
-        help="how many sets to take together for a longer comparison "
-        f"(default: {','.join(map(str, POOLS))})",
+        "--lengths", type=_lengths, default=LENGTHS_S, metavar="LIST",
+        help="how long the comparisons last that are made of several sets taken together "
+        "(default: 60s)",
     )  # fmt: skip
 
 
@@ -196,5 +200,5 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _counts(text: str) -> tuple[int, ...]:
-    return tuple(_count(part.strip()) for part in text.split(","))
+def _lengths(text: str) -> tuple[float, ...]:
+    return tuple(seconds(part) for part in text.split(","))

@@ -44,7 +44,13 @@ def complete_sets(recording: Recording) -> list[Set]:
     ]
 
 
-def comparisons(recording: Recording, pool: int) -> pd.DataFrame:
+def pools(recording: Recording, lengths_s: Sequence[float]) -> list[int]:
+    """How many sets make a comparison: one, and as many as last about so long."""
+    length_s = recording.header.parameters.length_s
+    return sorted({1, *(max(1, round(wanted_s / length_s)) for wanted_s in lengths_s)})
+
+
+def comparisons(recording: Recording, pool: int = 1) -> pd.DataFrame:
     """A row for each method, arm and comparison of ``pool`` sets taken together.
 
     ``ratio`` is the arm's to the trunk, with its 95 % interval, whose ends are

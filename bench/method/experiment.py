@@ -1,9 +1,9 @@
 """The proof's experiment under one load condition: find the truth, then record sets.
 
-A set is one comparison of every model with the trunk by every method, at
-equal wall time of measuring: ``processes`` short processes in rounds, in
-which a pair's share adds up to ``length_s``; and one process in which each
-model runs by itself for half of that.
+A set is one comparison of every model with the trunk by every method, each of
+which measures all models for ``length_s``: ``processes`` short processes in
+rounds, which share it; and one process in which the models run one after the
+other.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pathlib import Path
 from bench.cpus import usable_cpus
 from bench.environment import Machine, Source
 from bench.method import recording
-from bench.method.lines import Header, Line, Paired, Parameters, Sequential, Truth
+from bench.method.lines import Alone, Header, Line, Paired, Parameters, Sequential, Truth
 from bench.method.load import under
-from bench.method.processes import Setting, in_rounds, in_sequence
+from bench.method.processes import InRounds, InSequence, Said, Setting, Task, started
 from bench.method.recording import Recording, Writer
 from bench.method.slowdowns import Tell, begin
 from bench.record import select
@@ -38,24 +38,26 @@ class Effort:
 
 @dataclass(frozen=True)
 class Step:
-    """One process of a set: ``process`` counts those in rounds; None is the sequential one."""
+    """One process of a set: ``process`` counts those in rounds; None is the one in sequence."""
 
     set: int
     process: int | None
 
 
-def steps(parameters: Parameters) -> Iterator[Step]:
-    """Endless sets; which of the two kinds comes first is drawn anew for each."""
-    for number in count():
-        paired = [Step(number, process) for process in range(parameters.processes)]
-        alone = [Step(number, None)]
-        first = random.Random(f"{parameters.seed}, {number}").random() < 0.5
-        yield from alone + paired if first else paired + alone
+def steps(parameters: Parameters, number: int) -> list[Step]:
+    """The processes of a set in their order; which of the two kinds comes first is drawn."""
+    paired = [Step(number, process) for process in range(parameters.processes)]
+    alone = [Step(number, None)]
+    first = random.Random(f"{parameters.seed}, {number}").random() < 0.5
+    return alone + paired if first else paired + alone
 
 
-def rounds_s(parameters: Parameters) -> float:
-    """How long a process in rounds measures, so that a pair has had ``length_s`` in a set."""
-    return parameters.length_s * len(parameters.arms_pct) / 2 / parameters.processes
+def task(parameters: Parameters, step: Step) -> Task:
+    """What its process does, so that each kind measures for ``length_s`` in a set."""
+    seed = _seed(parameters, step.set, step.process)
+    if step.process is None:
+        return InSequence(parameters.length_s / len(parameters.arms_pct), seed)
+    return InRounds(parameters.length_s / parameters.processes, seed)
 
 
 def record(
@@ -74,7 +76,7 @@ def record(
         RefusedError: if there is a recording of anything else.
         MeasuringError: if a process fails.
     """
-    path = recording.path_of(folder, parameters.load)
+    path = recording.path_of(folder, parameters.load, parameters.size)
     if not path.exists():
         begin(path, parameters, machine, source, tell)
     with recording.appending(path) as writer:
@@ -101,48 +103,49 @@ class _Run:
 
     def find_truth(self) -> bool:
         """Long processes in rounds over all arms, in quiet; whether there was time for all."""
-        known = len(list(select(self._lines, Truth)))
-        for process in range(known, self._asked.truth_processes):
-            if not self._has_time_for(self._asked.truth_s):
+        asked = self._asked
+        while (known := len(list(select(self._lines, Truth)))) < asked.truth_processes:
+            batch = range(known, min(known + asked.processes, asked.truth_processes))
+            if not self._has_time_for(len(batch) * asked.truth_s):
                 return False
-            started, seed = time.monotonic(), self._seed("truth", process)
-            said = in_rounds(self._header.arms, self._setting, self._asked.truth_s, seed)
-            taken_s = time.monotonic() - started
-            self._keep(Truth(process, "quiet", self._asked.waiting, said, taken_s))
-            self._say(f"true sizes, process {process + 1} of {self._asked.truth_processes}")
+            tasks = [InRounds(asked.truth_s, _seed(asked, "truth", each)) for each in batch]
+            for process, (said, wall_s) in zip(batch, self._measure(tasks), strict=True):
+                assert not isinstance(said, Alone)
+                self._keep(Truth(process, "quiet", asked.waiting, said, wall_s))
+                self._say(f"true sizes, process {process + 1} of {asked.truth_processes}")
         return True
 
     def measure_sets(self) -> None:
         """Those processes of the sets that are not there yet, in the sets' own order."""
-        done = self._done()
-        for step in steps(self._asked):
-            if self._effort.sets is not None and step.set >= self._effort.sets:
-                return
-            if (step.set, step.process) in done:
+        for number in count() if self._effort.sets is None else range(self._effort.sets):
+            missing = [step for step in steps(self._asked, number) if step not in self._done()]
+            if not missing:
                 continue
             if not self._has_time_for(self._likely_s()):
                 return
-            self._keep(self._measure(step))
-            done = self._done()
-            if sum(number == step.set for number, _ in done) == self._asked.processes + 1:
-                self._say(f"set {step.set + 1} is complete")
+            tasks = [task(self._asked, step) for step in missing]
+            for step, (said, wall_s) in zip(missing, self._measure(tasks), strict=True):
+                self._keep(self._line(step, said, wall_s))
+            self._say(f"set {number + 1} is complete")
 
-    def _done(self) -> set[tuple[int, int | None]]:
-        paired = {(line.set, line.process) for line in select(self._lines, Paired)}
-        return paired | {(line.set, None) for line in select(self._lines, Sequential)}
+    def _done(self) -> set[Step]:
+        paired = {Step(line.set, line.process) for line in select(self._lines, Paired)}
+        return paired | {Step(line.set, None) for line in select(self._lines, Sequential)}
 
-    def _measure(self, step: Step) -> Paired | Sequential:
-        asked, arms = self._asked, self._header.arms
-        seed = self._seed(step.set, step.process)
-        started = time.monotonic()
-        if step.process is None:
-            alone = in_sequence(arms, self._setting, asked.length_s / 2, seed)
-            return Sequential(step.set, asked.waiting, alone, time.monotonic() - started)
-        rounds = in_rounds(arms, self._setting, rounds_s(asked), seed)
-        return Paired(step.set, step.process, asked.waiting, rounds, time.monotonic() - started)
+    def _measure(self, tasks: Sequence[Task]) -> Iterator[tuple[Said, float]]:
+        """What each says, and the wall time since the last; starting is the first one's."""
+        since = time.monotonic()
+        with started(self._header.arms, self._setting, tasks) as told:
+            for said in told:
+                now = time.monotonic()
+                yield said, now - since
+                since = now
 
-    def _seed(self, *of: object) -> int:
-        return random.Random(f"{self._asked.seed}, {self._asked.load}, {of}").getrandbits(31)
+    def _line(self, step: Step, said: Said, wall_s: float) -> Line:
+        if isinstance(said, Alone):
+            return Sequential(step.set, self._asked.waiting, said, wall_s)
+        assert step.process is not None
+        return Paired(step.set, step.process, self._asked.waiting, said, wall_s)
 
     def _keep(self, line: Line) -> None:
         self._writer.append(line)
@@ -155,12 +158,16 @@ class _Run:
         return self._spent_s() + wanted_s <= self._effort.budget_s
 
     def _likely_s(self) -> float:
-        """What the next process of a set takes: as the last one did."""
-        measured: Sequence[Line] = [
-            line for line in self._lines if isinstance(line, Paired | Sequential)
-        ]
-        return measured[-1].wall_s if measured else self._asked.length_s
+        """What the next set takes: as those before it did; at first, what it measures."""
+        lines = [line for line in self._lines if isinstance(line, Paired | Sequential)]
+        if not lines:
+            return 2 * self._asked.length_s
+        return sum(line.wall_s for line in lines) / len({line.set for line in lines})
 
     def _say(self, what: str) -> None:
         left_s = max(0.0, self._effort.budget_s - self._spent_s())
         self._tell(f"{self._asked.load}: {what}; {left_s / 60:.1f} min left")
+
+
+def _seed(parameters: Parameters, *of: object) -> int:
+    return random.Random(f"{parameters.seed}, {parameters.load}, {of}").getrandbits(31)

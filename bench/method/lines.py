@@ -14,17 +14,16 @@ from bench.method.load import Load
 from bench.method.rivals import Told
 from bench.waiting import Waiting
 
-SCHEMA_VERSION = 1
-# Equal models beside the trunk.
-CONTROLS = 2
+SCHEMA_VERSION = 2
 
 
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is asked for.
 
-    ``length_s`` is how long a comparison of two models measures, ``processes``
-    how many this suite takes for one; ``truth_processes`` of ``truth_s`` seconds
-    each find the true sizes of the slowdowns.
+    ``length_s`` is how long each method measures all models, ``processes`` how
+    many this suite takes for it; ``equal_models`` stand beside the trunk, and one
+    for each of ``slowdowns_pct``. ``truth_processes`` of ``truth_s`` seconds each
+    find the true sizes of the slowdowns.
     """
 
     load: Load
@@ -33,6 +32,7 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     threads: int
     processes: int
     length_s: float
+    equal_models: int
     slowdowns_pct: tuple[float, ...]
     truth_processes: int
     truth_s: float
@@ -41,7 +41,7 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def arms_pct(self) -> tuple[float, ...]:
         """By how much each arm is slowed, the trunk and the equal models first."""
-        return (0.0,) * (1 + CONTROLS) + self.slowdowns_pct
+        return (0.0,) * (1 + self.equal_models) + self.slowdowns_pct
 
 
 class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind"):
@@ -66,7 +66,8 @@ class Header(_Line, frozen=True, tag="header"):
     @property
     def arms(self) -> tuple[str, ...]:
         """The trunk, the equal models and the slowed ones: names for `bench.measure.pairs`."""
-        return ("none",) * (1 + CONTROLS) + tuple(f"slowed-{count}" for count in self.operators)
+        equal = ("none",) * (1 + self.parameters.equal_models)
+        return equal + tuple(f"slowed-{count}" for count in self.operators)
 
 
 class Rounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

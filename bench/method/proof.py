@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.method.comparisons import METHODS, SUITE, comparisons
-from bench.method.lines import CONTROLS, Paired, Truth
+from bench.method.comparisons import METHODS, SUITE, comparisons, pools
+from bench.method.lines import Paired, Truth
 from bench.method.recording import Recording
 from bench.method.rivals import RIVALS
 from bench.record import select
@@ -40,19 +40,20 @@ class Share:
         return self.count / self.n
 
 
-def proof(recordings: Sequence[Recording], pools: Sequence[int]) -> pd.DataFrame:
-    """A row for each condition, length of comparison, method and slowdown.
+def proof(recordings: Sequence[Recording], lengths_s: Sequence[float] = ()) -> pd.DataFrame:
+    """A row for each condition, size, length of comparison, method and slowdown.
 
-    The two equal models share a row, with slowdown 0. Shares come with their
+    The equal models share a row, with slowdown 0. Shares come with their
     exact interval; what a method does not tell is missing.
 
     Args:
-        recordings: one per condition.
-        pools: how many sets make one comparison; those with too few sets are left out.
+        recordings: one per condition and size.
+        lengths_s: of the comparisons that sets taken together make; where there
+            are too few sets, there is none. A set by itself always makes one.
     """
     rows: list[dict[str, object]] = []
     for recording in recordings:
-        for pool in sorted(set(pools)):
+        for pool in pools(recording, lengths_s):
             frame = comparisons(recording, pool)
             if not frame.empty:
                 rows += _condition(recording, frame, pool)
@@ -112,6 +113,7 @@ def _condition(recording: Recording, frame: pd.DataFrame, pool: int) -> list[dic
         "condition": asked.load,
         "waiting": asked.waiting,
         "size": asked.size,
+        "arms": len(asked.arms_pct),
         "threads": asked.threads,
         "processes": pool * asked.processes,
         "comparison_s": pool * asked.length_s,
@@ -190,5 +192,4 @@ def _spread(frame: pd.DataFrame, method: str | None) -> dict[str, object]:
 def equal_ratios(frame: pd.DataFrame, method: str) -> Array:
     """A method's ratios of equal models: comparisons, equal models."""
     rows = frame[(frame["method"] == method) & (frame["slowed_pct"] == 0)]
-    ordered = rows.sort_values(["comparison", "arm"])["ratio"].to_numpy(dtype=np.float64)
-    return np.asarray(ordered.reshape(-1, CONTROLS))
+    return rows.pivot(index="comparison", columns="arm", values="ratio").to_numpy(np.float64)

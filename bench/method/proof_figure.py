@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.method.comparisons import METHODS, SUITE
+from bench.method.load import Load
 from bench.method.proof import equal_ratios
 from bench.method.rivals import PYTEST_BENCHMARK, TIMM, TORCH
 from bench.plots import style
@@ -29,42 +32,44 @@ _STEP = 0.12  # between methods, in percent of slowdown
 _HALF_ROW = 0.3  # over which single ratios are strewn
 
 
+# A condition and an input size in pixels: what a recording is of.
+Kind: TypeAlias = tuple[Load, int]
+
+
 def title(frame: pd.DataFrame) -> str:
-    """The best rival's spread over this suite's, per condition, in the shortest comparisons."""
-    told = []
+    """By how much the best rival's ratios spread more than this suite's, wherever recorded."""
     rows = frame[(frame["method"] == SUITE) & (frame["slowed_pct"] == 0)]
-    for condition, of_condition in rows.groupby("condition", sort=False):
-        times = of_condition.iloc[0]["spread_over_suite"]
-        if pd.notna(times):
-            told.append(
-                f"{times:.1f} times as far {'under load' if condition == 'loaded' else 'in quiet'}"
-            )
-    if not told:
+    times = rows["spread_over_suite"].dropna()
+    if times.empty:
         return "Ratios of equal models, and slowdowns found"
-    return f"Equal models: the best other tool's ratios spread {' and '.join(told)}"
+    return (
+        f"Equal models: the best other tool's ratios spread at least {times.min():.1f} times as far"
+    )
 
 
 @style.theme()
-def draw(frame: pd.DataFrame, singles: dict[str, pd.DataFrame]) -> Figure:
-    """A row for each condition: single ratios of equal models on the left, finds on the right.
+def draw(frame: pd.DataFrame, singles: Mapping[Kind, pd.DataFrame]) -> Figure:
+    """A row for each recording: single ratios of equal models on the left, finds on the right.
 
     Args:
-        frame: rows of `bench.method.proof.proof`; the shortest comparisons are drawn.
-        singles: by condition, rows of `bench.method.comparisons.comparisons` of one set each.
+        frame: rows of `bench.method.proof.proof`; a recording's shortest comparisons are drawn.
+        singles: rows of `bench.method.comparisons.comparisons` of one set each.
     """
-    shortest = frame[frame["comparison_s"] == frame["comparison_s"].min()]
     subtitle = (
-        f"Comparisons of {shortest.iloc[0]['comparison_s']:g} s. Left: every ratio of two equal "
-        "models. Right: share of comparisons in which a model was called slower (this suite: "
-        f"its verdict; others: a ratio beyond {1 + MARGIN:.2f}), with its exact "
-        f"{100 * LEVEL:.0f} % interval."
+        "Left: every ratio of two equal models. Right: share of comparisons in which a model was "
+        f"called slower (this suite: its verdict; others: a ratio beyond {1 + MARGIN:.2f}), with "
+        f"its exact {100 * LEVEL:.0f} % interval."
     )
-    figure = style.figure(title(frame), subtitle, width=9, height=2.5 * len(singles) + 0.5)
-    panels = figure.subplots(len(singles), 2, squeeze=False, sharex="col")
-    for (left, right), (condition, single) in zip(panels, singles.items(), strict=True):
-        left.set_ylabel(condition, weight="bold")
+    drawn = {kind: single for kind, single in singles.items() if not single.empty}
+    figure = style.figure(title(frame), subtitle, width=9, height=2.5 * len(drawn) + 0.5)
+    panels = figure.subplots(len(drawn), 2, squeeze=False, sharex="col")
+    for (left, right), (kind, single) in zip(panels, drawn.items(), strict=True):
+        rows = frame[(frame["condition"] == kind[0]) & (frame["size"] == kind[1])]
+        shortest = rows[rows["comparison_s"] == rows["comparison_s"].min()]
+        left.set_ylabel(f"{kind[0]}, {kind[1]} px", weight="bold")
+        left.set_title(f"comparisons of {shortest.iloc[0]['comparison_s']:g} s", loc="left", size=9)
         _spread(left, single)
-        _finds(right, shortest[shortest["condition"] == condition])
+        _finds(right, shortest)
     panels[-1][0].set_xlabel("ratio of equal models, minus 1 (%)")
     panels[-1][1].set_xlabel("true slowdown (%)")
     figure.legend(
@@ -73,7 +78,7 @@ def draw(frame: pd.DataFrame, singles: dict[str, pd.DataFrame]) -> Figure:
     return figure
 
 
-def save(frame: pd.DataFrame, singles: dict[str, pd.DataFrame], folder: Path) -> list[Path]:
+def save(frame: pd.DataFrame, singles: Mapping[Kind, pd.DataFrame], folder: Path) -> list[Path]:
     """A PNG and an SVG."""
     return style.save(draw(frame, singles), folder, STEM)
 

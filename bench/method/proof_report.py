@@ -26,7 +26,7 @@ def markdown(frame: pd.DataFrame) -> str:
         "\n".join(_settings(equal)),
         "\n".join(_spreads(equal)),
         PICTURE,
-        f"Two equal models, in %; a rival flags a ratio beyond {1 + MARGIN:.2f}:",
+        f"Equal models, in %; of the others a ratio beyond {1 + MARGIN:.2f} counts as a call:",
         table(
             ["condition", "length", "method", "n", "sd", "sd, adjacent", "called slower",
              f"beyond {100 * GATE:.0f} %", "called not slower", "half-width", "covers 0"],
@@ -35,10 +35,10 @@ def markdown(frame: pd.DataFrame) -> str:
         "Slowed models, in %:",
         table(
             ["condition", "length", "true size", "method", "n", "mean", "sd", "called slower",
-             f"beyond {100 * GATE:.0f} %", "half-width", "covers the truth"],
+             f"beyond {100 * GATE:.0f} %", "called not slower", "half-width", "covers the truth"],
             [_slowed(row) for _, row in slowed.sort_values(
-                ["condition", "comparison_s", "slowed_pct"], ascending=[False, True, True],
-                kind="stable",
+                ["size", "condition", "comparison_s", "slowed_pct"],
+                ascending=[True, False, True, True], kind="stable",
             ).iterrows()],
         ),
     ]  # fmt: skip
@@ -49,15 +49,16 @@ def _settings(equal: pd.DataFrame) -> list[str]:
     """A line per condition: under what it was measured, and how many comparisons it holds."""
     ours = equal[equal["method"] == SUITE]
     lines = []
-    for condition, rows in ours.groupby("condition", sort=False):
+    for _, rows in ours.groupby(["size", "condition"], sort=False):
         row = rows.iloc[0]
         counts = ", ".join(
-            f"{each['n'] // 2} of {each['comparison_s']:g} s ({each['processes']} processes)"
+            f"{each['n']} comparisons of equal models of {each['comparison_s']:g} s "
+            f"({each['processes']} processes)"
             for _, each in rows.iterrows()
         )
         lines.append(
-            f"- *{condition}*: ResNet-18 at {row['size']} px, {row['threads']} threads that wait "
-            f"as {row['waiting']}; comparisons of each model: {counts}; "
+            f"- *{_condition(row)}*: ResNet-18, {row['threads']} threads that wait as "
+            f"{row['waiting']}; {row['arms']} models at once; {counts}; "
             f"{row['inside_pct']:.0f} % of this suite's measuring time was inside forwards."
         )
     return lines
@@ -69,7 +70,7 @@ def _spreads(equal: pd.DataFrame) -> list[str]:
         if pd.notna(row["spread_over_suite"]):
             interval = _bracket(row["spread_low"], row["spread_high"], "{:.1f}")
             lines.append(
-                f"- In comparisons of {row['comparison_s']:g} s, {row['condition']}, ratios of "
+                f"- In comparisons of {row['comparison_s']:g} s, {_condition(row)}, ratios of "
                 f"equal models by the best of the others spread {row['spread_over_suite']:.1f}"
                 f"{interval} times as far as by this suite."
             )
@@ -78,7 +79,7 @@ def _spreads(equal: pd.DataFrame) -> list[str]:
 
 def _equal(row: pd.Series) -> list[str]:
     return [
-        f"{row['condition']}", f"{row['comparison_s']:g} s", _method(row), f"{row['n']}",
+        _condition(row), f"{row['comparison_s']:g} s", _method(row), f"{row['n']}",
         _number(row["sd_pct"]), _adjacent(row), _share(row, "flagged"), _share(row, "gated"),
         _share(row, "not_slower"), _number(row["half_width_pct"]), _share(row, "covered"),
     ]  # fmt: skip
@@ -89,11 +90,15 @@ def _slowed(row: pd.Series) -> list[str]:
     if true:
         true += _bracket(row["truth_low_pct"], row["truth_high_pct"], "{:.2f}")
     return [
-        f"{row['condition']}", f"{row['comparison_s']:g} s", true or f"{row['slowed_pct']:g} asked",
+        _condition(row), f"{row['comparison_s']:g} s", true or f"{row['slowed_pct']:g} asked",
         _method(row), f"{row['n']}", _number(row["mean_pct"]), _number(row["sd_pct"]),
-        _share(row, "flagged"), _share(row, "gated"), _number(row["half_width_pct"]),
-        _share(row, "covered"),
+        _share(row, "flagged"), _share(row, "gated"), _share(row, "not_slower"),
+        _number(row["half_width_pct"]), _share(row, "covered"),
     ]  # fmt: skip
+
+
+def _condition(row: pd.Series) -> str:
+    return f"{row['condition']}, {row['size']} px"
 
 
 def _method(row: pd.Series) -> str:

@@ -17,7 +17,7 @@ import msgspec
 
 from bench.environment import Machine, Source
 from bench.method.lines import SCHEMA_VERSION, Header, Line, Parameters, decode, encode
-from bench.method.load import Load
+from bench.method.load import LOADS, Load
 
 
 class RefusedError(ValueError):
@@ -32,9 +32,19 @@ class Recording:
     lines: tuple[Line, ...]
 
 
-def path_of(folder: Path, load: Load) -> Path:
-    """Where a condition's recording lies."""
-    return folder / f"{load}.jsonl"
+def path_of(folder: Path, load: Load, size: int) -> Path:
+    """Where the recording of a condition and an input size in pixels lies."""
+    return folder / f"{load}-{size}px.jsonl"
+
+
+def all_in(folder: Path) -> list[Recording]:
+    """What a folder holds, by size, quiet before loaded.
+
+    Raises:
+        RefusedError: if any of them cannot be read.
+    """
+    found = [read(path) for load in LOADS for path in folder.glob(f"{load}-*px.jsonl")]
+    return sorted(found, key=lambda each: each.header.parameters.size)
 
 
 def read(path: Path) -> Recording:

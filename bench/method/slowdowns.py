@@ -13,8 +13,8 @@ import numpy as np
 
 from bench.environment import Machine, Source
 from bench.method import recording
-from bench.method.lines import SCHEMA_VERSION, Header, Parameters, Truth
-from bench.method.processes import MeasuringError, Setting, in_rounds
+from bench.method.lines import SCHEMA_VERSION, Alone, Header, Parameters, Truth
+from bench.method.processes import InRounds, MeasuringError, Setting, started
 from bench.record import select
 
 Tell: TypeAlias = Callable[[str], object]
@@ -34,7 +34,7 @@ def begin(path: Path, parameters: Parameters, machine: Machine, source: Source, 
     Raises:
         MeasuringError: if operators cannot be calibrated.
     """
-    quiet = recording.path_of(path.parent, "quiet")
+    quiet = recording.path_of(path.parent, "quiet", parameters.size)
     as_quiet = msgspec.structs.replace(parameters, load="quiet")
     truths: list[Truth] = []
     operators: tuple[int, ...] = ()
@@ -72,10 +72,10 @@ def calibrated(parameters: Parameters, tell: Tell) -> tuple[int, ...]:
     tell(f"calibrating the slowed models in {PROCESSES} processes")
     setting = Setting(parameters.size, parameters.threads, parameters.waiting)
     seconds = min(SECONDS, parameters.truth_s)
-    ratios = [
-        in_rounds(("none", f"slowed-{OPERATORS}"), setting, seconds, seed).ratios[1]
-        for seed in range(PROCESSES)
-    ]
+    arms = ("none", f"slowed-{OPERATORS}")
+    tasks = [InRounds(seconds, seed) for seed in range(PROCESSES)]
+    with started(arms, setting, tasks) as told:
+        ratios = [said.ratios[1] for said in told if not isinstance(said, Alone)]
     return operators_for(parameters.slowdowns_pct, float(np.mean(ratios)) - 1)
 
 

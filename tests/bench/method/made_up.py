@@ -32,7 +32,7 @@ OTHER_MACHINE = dataclasses.replace(MACHINE, cpu="another CPU")
 SOURCE = Source("abc", None, None)
 ASKED = Parameters(
     load="quiet", waiting="deployed", size=64, threads=2, processes=2, length_s=5.0,
-    slowdowns_pct=(1.0, 5.0), truth_processes=2, truth_s=20.0, seed=0,
+    equal_models=2, slowdowns_pct=(1.0, 5.0), truth_processes=2, truth_s=20.0, seed=0,
 )  # fmt: skip
 
 
@@ -87,7 +87,8 @@ def recording(*sets: tuple[Sequence[float], Sequence[float]], load: Load = "quie
 
 
 def written(folder: Path, content: Recording) -> Path:
-    path = path_of(folder, content.header.parameters.load)
+    asked = content.header.parameters
+    path = path_of(folder, asked.load, asked.size)
     with appending(path) as writer:
         for line in (content.header, *content.lines):
             writer.append(line)

@@ -9,14 +9,24 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
+import psutil
 import pytest
 
 from bench.method import experiment, slowdowns
 from bench.method.__main__ import main
-from bench.method.experiment import Effort, record, rounds_s, steps
+from bench.method.experiment import Effort, record, steps
 from bench.method.lines import Alone, Line, Paired, Parameters, Rounds, Sequential, Truth
 from bench.method.load import LOADS
-from bench.method.processes import MeasuringError, Setting, in_rounds, summed_up
+from bench.method.processes import (
+    InRounds,
+    InSequence,
+    MeasuringError,
+    Said,
+    Setting,
+    Task,
+    started,
+    summed_up,
+)
 from bench.method.recording import RefusedError, path_of, read
 from bench.method.rivals import RIVALS, Told
 from bench.method.slowdowns import operators_for
@@ -35,15 +45,18 @@ class Machinery:
     stop_after: int | None = None
     now_s: float = 0.0
 
-    def in_rounds(self, arms: Sequence[str], setting: Setting, seconds: float, seed: int) -> Rounds:
-        self._ran("rounds", arms, seconds)
-        return Rounds((1.0, *(1.25 + seed for _ in arms[1:])), 10, 0.5)
+    @contextmanager
+    def started(
+        self, arms: Sequence[str], setting: Setting, tasks: Sequence[Task]
+    ) -> Iterator[Iterator[Said]]:
+        yield (self.said(arms, task) for task in tasks)
 
-    def in_sequence(
-        self, arms: Sequence[str], setting: Setting, seconds: float, seed: int
-    ) -> Alone:
-        self._ran("sequence", arms, seconds)
-        told = {name: tuple(Told(1.0 + seed, None, 1) for _ in arms) for name in RIVALS}
+    def said(self, arms: Sequence[str], task: Task) -> Said:
+        if isinstance(task, InRounds):
+            self._ran("rounds", arms, task.seconds)
+            return Rounds((1.0, *(1.25 + task.seed for _ in arms[1:])), 10, 0.5)
+        self._ran("sequence", arms, task.seconds)
+        told = {name: tuple(Told(1.0 + task.seed, None, 1) for _ in arms) for name in RIVALS}
         return Alone(tuple(range(len(arms))), told)
 
     @contextmanager
@@ -64,9 +77,8 @@ def machinery(monkeypatch: pytest.MonkeyPatch) -> Machinery:
     made = Machinery()
     clock = SimpleNamespace(monotonic=lambda: made.now_s)
     for module in (experiment, slowdowns):
-        monkeypatch.setattr(module, "in_rounds", made.in_rounds)
+        monkeypatch.setattr(module, "started", made.started)
         monkeypatch.setattr(module, "time", clock)
-    monkeypatch.setattr(experiment, "in_sequence", made.in_sequence)
     monkeypatch.setattr(experiment, "under", made.under)
     return made
 
@@ -84,7 +96,7 @@ def kinds(lines: Sequence[Line]) -> list[type[Line]]:
 
 
 def test_truth_comes_first_then_whole_sets(machinery: Machinery, tmp_path: Path) -> None:
-    """Each with its processes in rounds and one in sequence, of equal time for a pair."""
+    """Each with its processes in rounds and one in sequence, of equal time for all models."""
     lines = recorded(tmp_path)
     assert kinds(lines)[:2] == [Truth] * 2
     assert len(lines) == 2 + 3 * 3
@@ -93,18 +105,16 @@ def test_truth_comes_first_then_whole_sets(machinery: Machinery, tmp_path: Path)
     }
     assert [line.set for line in select(lines, Sequential)] == [0, 1, 2]
     arms = ("none", "none", "none", "slowed-8", "slowed-40")  # 1000 cost 1.25 forwards
-    expected = {("rounds", arms, 20.0), ("rounds", arms, 6.25), ("sequence", arms, 2.5)}
+    # Two processes in rounds share five seconds, and so do the five models of one in sequence.
+    expected = {("rounds", arms, 20.0), ("rounds", arms, 2.5), ("sequence", arms, 1.0)}
     assert {run[:3] for run in machinery.runs[3:]} == expected
-    # A pair's share of the rounds of all processes is as long as twice the sequence of an arm.
-    assert 2 * rounds_s(asked("quiet")) * 2 / 5 == 5.0
 
 
 def test_either_kind_may_come_first() -> None:
     """Drawn anew for each set, and the same for the same seed."""
-    firsts = [step.process for step, _ in zip(steps(asked("quiet")), range(60), strict=False)][::3]
+    firsts = [steps(asked("quiet"), number)[0].process for number in range(20)]
     assert 3 < firsts.count(None) < 17
-    again = [step.process for step, _ in zip(steps(asked("quiet")), range(60), strict=False)][::3]
-    assert firsts == again
+    assert firsts == [steps(asked("quiet"), number)[0].process for number in range(20)]
 
 
 def test_an_interrupted_run_goes_on_where_it_stood(machinery: Machinery, tmp_path: Path) -> None:
@@ -130,15 +140,15 @@ def test_no_two_processes_have_the_same_orders(machinery: Machinery, tmp_path: P
     assert len(set(said)) == len(lines)
 
 
-def test_no_process_begins_that_the_budget_has_no_time_for(
+def test_no_set_begins_that_the_budget_has_no_time_for(
     machinery: Machinery, tmp_path: Path
 ) -> None:
     """Calibration, and what earlier runs spent, count; more budget goes on."""
-    # 30 s calibrate; 20 s find the truth.
-    assert len(recorded(tmp_path, effort=Effort(49.0))) == 0  # a truth measures for 20 s
-    assert len(recorded(tmp_path, effort=Effort(79.0))) == 2 + 2
-    assert len(recorded(tmp_path, effort=Effort(79.0))) == 2 + 2
-    assert len(recorded(tmp_path, effort=Effort(90.0))) == 2 + 4
+    # 30 s calibrate, and what finds the truth is to measure for 40 s, which takes but 20.
+    assert len(recorded(tmp_path, effort=Effort(69.0))) == 0
+    assert len(recorded(tmp_path, effort=Effort(89.0))) == 2 + 3  # the first measures for 10 s
+    assert len(recorded(tmp_path, effort=Effort(109.0))) == 2 + 3  # and took 30
+    assert len(recorded(tmp_path, effort=Effort(110.0))) == 2 + 6
 
 
 def test_other_work_runs_while_sets_are_recorded_only(machinery: Machinery, tmp_path: Path) -> None:
@@ -196,7 +206,27 @@ def test_a_process_is_summed_up() -> None:
 def test_a_process_that_fails_says_why() -> None:
     """Its last words, and its code."""
     with pytest.raises(MeasuringError, match=r"code 2: .*must be from .*, got 'odd'$"):
-        in_rounds(("none", "odd"), Setting(64, 1, "deployed"), 1.0, 0)
+        measured(InRounds(1.0, 0), ("none", "odd"))
+
+
+def measured(task: Task, arms: tuple[str, ...]) -> Said:
+    with started(arms, Setting(32, 1, "passive"), [task]) as told:
+        return next(told)
+
+
+@pytest.mark.slow
+def test_processes_measure_one_after_the_other(tmp_path: Path) -> None:
+    """Whatever each is to do, in the order of the tasks; leaving early leaves none behind."""
+    tasks: list[Task] = [InRounds(0.2, 1), InSequence(0.1, 2), InRounds(0.2, 3)]
+    with started(("none", "slowed-20000"), Setting(32, 1, "passive"), tasks) as told:
+        first, second = next(told), next(told)
+        third = psutil.Process().children()
+        assert sum(child.status() != psutil.STATUS_ZOMBIE for child in third) == 1
+    assert isinstance(first, Rounds)
+    assert first.ratios[1] > 1.5
+    assert isinstance(second, Alone)
+    assert sorted(second.order) == [0, 1]
+    assert psutil.Process().children() == []
 
 
 def test_a_failure_is_told_in_a_line(
@@ -208,7 +238,7 @@ def test_a_failure_is_told_in_a_line(
     assert capsys.readouterr().err == (
         "python -m bench.method run: a measuring process ended with code 1: it printed no error\n"
     )
-    assert not path_of(tmp_path, "quiet").exists()
+    assert not path_of(tmp_path, "quiet", 64).exists()
 
 
 @pytest.mark.slow
@@ -217,7 +247,7 @@ def test_real_models_are_recorded_and_summed_up(
 ) -> None:
     """Both conditions, from the command line to the table and the picture; then nothing is left."""
     command = [
-        "run", "--sets=1", "--processes=2", "--length=1s", "--truth-processes=1",
+        "run", "--sets=1", "--processes=2", "--length=2s", "--truth-processes=1",
         "--truth-seconds=1s", "--waiting=passive", f"--out={tmp_path}",
     ]  # fmt: skip
     assert main(command) == 0
@@ -229,6 +259,6 @@ def test_real_models_are_recorded_and_summed_up(
     assert (frame["mean_pct"].abs() < 100).all()
     assert frame["inside_pct"].dropna().between(20, 100).all()
     assert (tmp_path / "proof.png").exists()
-    sizes = [path_of(tmp_path, load).stat().st_size for load in LOADS]
+    sizes = [path_of(tmp_path, load, 64).stat().st_size for load in LOADS]
     assert main(command) == 0
-    assert [path_of(tmp_path, load).stat().st_size for load in LOADS] == sizes
+    assert [path_of(tmp_path, load, 64).stat().st_size for load in LOADS] == sizes

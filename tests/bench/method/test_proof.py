@@ -14,7 +14,7 @@ from bench.method.__main__ import main
 from bench.method.comparisons import METHODS, SUITE, comparisons, complete_sets, pooled, suite_says
 from bench.method.lines import Alone
 from bench.method.proof import proof, share, spread_over
-from bench.method.proof_figure import draw, title
+from bench.method.proof_figure import Kind, draw, title
 from bench.method.proof_report import NOTHING, markdown
 from bench.method.recording import Recording
 from bench.method.rivals import RIVALS, Told
@@ -33,8 +33,8 @@ def rows(frame: pd.DataFrame, method: str, slowed_pct: float) -> pd.Series:
 
 
 def test_every_method_is_told_of_every_slowdown() -> None:
-    """A row each; the two equal models share one, and count twice."""
-    frame = proof([recording(TRUE, OFF)], (1,))
+    """A row each; equal models share one, and each of them counts."""
+    frame = proof([recording(TRUE, OFF)])
     assert len(frame) == len(METHODS) * 3
     assert set(frame["n"]) == {4, 2}
     assert rows(frame, SUITE, 0.0)["n"] == 4
@@ -44,7 +44,7 @@ def test_every_method_is_told_of_every_slowdown() -> None:
 
 def test_this_suite_is_judged_by_its_verdicts() -> None:
     """With two processes that agree to 1e-6, everything above 0 is slower, all else is not."""
-    frame = proof([recording(TRUE, OFF)], (1,))
+    frame = proof([recording(TRUE, OFF)])
     equal = rows(frame, SUITE, 0.0)
     assert (equal["flagged"], equal["not_slower"]) == (1, 3)
     assert equal["flagged_share"] == 0.25
@@ -60,7 +60,7 @@ def test_this_suite_is_judged_by_its_verdicts() -> None:
 
 def test_rivals_are_judged_by_margin_and_gate() -> None:
     """Beyond 1 %, and beyond 5 %; they never say that a model is not slower."""
-    frame = proof([recording(TRUE, OFF)], (1,))
+    frame = proof([recording(TRUE, OFF)])
     for rival in RIVALS:
         equal, one, five = (rows(frame, rival, slowed) for slowed in (0.0, 1.0, 5.0))
         assert (equal["flagged"], equal["gated"]) == (1, 0)
@@ -72,7 +72,7 @@ def test_rivals_are_judged_by_margin_and_gate() -> None:
 
 def test_comparisons_side_by_side_are_told_apart() -> None:
     """Of the equal models the second ran next to the trunk: 0 and 10 % off."""
-    frame = proof([recording(TRUE, OFF)], (1,))
+    frame = proof([recording(TRUE, OFF)])
     equal = rows(frame, RIVALS[0], 0.0)
     assert equal["adjacent"] == 2
     assert equal["adjacent_sd_pct"] == pytest.approx(100 * np.std([1, 0.9], ddof=1))
@@ -85,7 +85,7 @@ def test_comparisons_side_by_side_are_told_apart() -> None:
 
 def test_rivals_cover_by_the_errors_they_print() -> None:
     """Two errors of 1 % make 1.4 %: 2 % off is covered, 10 % is not."""
-    frame = proof([recording(TRUE, OFF)], (1,))
+    frame = proof([recording(TRUE, OFF)])
     equal, five = rows(frame, RIVALS[0], 0.0), rows(frame, RIVALS[0], 5.0)
     assert (equal["covered"], equal["intervals"], equal["covered_share"]) == (3, 4, 0.75)
     assert (five["covered"], five["intervals"]) == (1, 2)
@@ -96,14 +96,14 @@ def test_rivals_cover_by_the_errors_they_print() -> None:
 
 def test_the_truth_is_what_its_own_processes_say() -> None:
     """With its interval; equal models are equal by construction."""
-    frame = proof([recording(TRUE)], (1,))
+    frame = proof([recording(TRUE)])
     one = rows(frame, SUITE, 1.0)
     assert one["truth_pct"] == pytest.approx(1.1)
     assert one["truth_high_pct"] - one["truth_pct"] == pytest.approx(12.7062 * 0.1, rel=1e-4)
     equal = rows(frame, SUITE, 0.0)
     assert (equal["truth_pct"], equal["truth_low_pct"], equal["truth_high_pct"]) == (0, 0, 0)
     content = recording(TRUE)
-    unknown = proof([Recording(content.header, content.lines[2:])], (1,))
+    unknown = proof([Recording(content.header, content.lines[2:])])
     assert pd.isna(rows(unknown, SUITE, 1.0)["truth_pct"])
     assert pd.isna(rows(unknown, SUITE, 1.0)["covered_share"])
     assert rows(unknown, SUITE, 0.0)["covered_share"] == 1.0
@@ -119,7 +119,7 @@ def test_shares_have_their_exact_interval() -> None:
 def test_sets_make_longer_comparisons() -> None:
     """All their processes together, and means of the rivals' times; a rest is left out."""
     content = recording(TRUE, OFF, TRUE)
-    frame = proof([content], (1, 2))
+    frame = proof([content], (10.0,))
     assert sorted(set(frame["comparison_s"])) == [5.0, 10.0]
     longer = frame[frame["comparison_s"] == 10.0]
     assert set(longer["processes"]) == {4}
@@ -129,7 +129,7 @@ def test_sets_make_longer_comparisons() -> None:
     assert known.processes == 4
     assert known.estimate == pytest.approx(1.012)
     assert rows(longer, SUITE, 1.0)["mean_pct"] == pytest.approx(1.2)
-    assert proof([content], (4,)).empty
+    assert set(proof([content], (20.0,))["comparison_s"]) == {5.0}
 
 
 def test_pooled_errors_add_in_squares() -> None:
@@ -147,7 +147,7 @@ def test_a_rival_without_an_error_has_no_interval() -> None:
     silent = sequential(0, a=TRUE[1], b=TRUE[1], c=TRUE[1])
     told = {**silent.said.told, RIVALS[2]: tuple(Told(1.0, None, 1) for _ in TRUE[1])}
     line = msgspec.structs.replace(silent, said=Alone(silent.said.order, told))
-    frame = proof([Recording(content.header, (*content.lines[:-1], line))], (1,))
+    frame = proof([Recording(content.header, (*content.lines[:-1], line))])
     row = rows(frame, RIVALS[2], 0.0)
     assert (row["n"], row["intervals"]) == (2, 0)
     assert pd.isna(row["covered_share"])
@@ -162,8 +162,8 @@ def test_a_set_cut_short_is_no_comparison() -> None:
         del lines[missing]
         assert len(complete_sets(Recording(content.header, tuple(lines)))) == 1
     alone = Recording(content.header, (paired(0, 0, 0.0, 0.0, 0.01, 0.05),))
-    assert comparisons(alone, 1).empty
-    assert proof([alone], (1,)).empty
+    assert comparisons(alone).empty
+    assert proof([alone]).empty
 
 
 def test_the_best_rival_is_compared_in_spread() -> None:
@@ -178,26 +178,27 @@ def test_the_best_rival_is_compared_in_spread() -> None:
     assert not spread_over(rivals[:, :3], ours[:3]).is_bounded
     sets = [((a, -a, 0.01, 0.05), (1.0, 1 + 3 * a, 1 - 3 * a, 1.01, 1.05))
             for a in (0.001, 0.002, -0.001, 0.004, 0.003)]  # fmt: skip
-    frame = proof([recording(*sets)], (1,))
+    frame = proof([recording(*sets)])
     times = [rows(frame, method, 0.0)["spread_over_suite"] for method in METHODS]
     assert times == pytest.approx([3.0] * 4)
     assert pd.isna(rows(frame, SUITE, 1.0)["spread_over_suite"])
 
 
 def both() -> pd.DataFrame:
-    return proof([recording(TRUE, OFF), recording(OFF, OFF, load="loaded")], (1, 2))
+    return proof([recording(TRUE, OFF), recording(OFF, OFF, load="loaded")], (10.0,))
 
 
 def test_the_document_tells_all_of_it() -> None:
     """Settings, spread, a line for every condition, length, method and slowdown; no nan."""
     text = markdown(both())
     assert (
-        "- *quiet*: ResNet-18 at 64 px, 2 threads that wait as deployed; comparisons of each "
-        "model: 2 of 5 s (2 processes), 1 of 10 s (4 processes); 90 % of this suite's" in text
+        "- *quiet, 64 px*: ResNet-18, 2 threads that wait as deployed; 5 models at once; "
+        "4 comparisons of equal models of 5 s (2 processes), 2 comparisons of equal models of "
+        "10 s (4 processes); 90 % of this suite's" in text
     )
-    assert "| quiet | 5 s | **this suite** | 4 | 0.16 |  | 25 [1, 81] |  | 75 [19, 99] |" in text
-    assert "| loaded | 5 s | 1.10 [-0.17, 2.37] | timm's loop | 2 |" in text
-    assert text.count("| quiet |") == text.count("| loaded |") == 2 * 4 * 3
+    assert "| quiet, 64 px | 5 s | **this suite** | 4 | 0.16 |  | 25 [1, 81] |  | 75 [" in text
+    assert "| loaded, 64 px | 5 s | 1.10 [-0.17, 2.37] | timm's loop | 2 |" in text
+    assert text.count("| quiet, 64 px |") == text.count("| loaded, 64 px |") == 2 * 4 * 3
     assert "nan" not in text.lower()
 
 
@@ -211,17 +212,19 @@ def test_the_document_says_that_there_is_none(tmp_path: Path) -> None:
 
 def test_the_picture_shows_every_single_ratio() -> None:
     """A row per condition; on the right a mark for every slowdown and method, at its true size."""
-    singles = {"quiet": comparisons(recording(TRUE, OFF), 1),
-               "loaded": comparisons(recording(OFF, OFF, load="loaded"), 1)}  # fmt: skip
+    singles: dict[Kind, pd.DataFrame] = {
+        ("quiet", 64): comparisons(recording(TRUE, OFF)),
+        ("loaded", 64): comparisons(recording(OFF, OFF, load="loaded")),
+    }
     figure = draw(both(), singles)
-    assert [axes.get_ylabel() for axes in figure.axes[::2]] == ["quiet", "loaded"]
+    assert [axes.get_ylabel() for axes in figure.axes[::2]] == ["quiet, 64 px", "loaded, 64 px"]
     left = figure.axes[0].get_lines()
     shown = np.asarray(left[1].get_xdata())
     assert sorted(shown) == pytest.approx([-10, 0, 0, 2])
     finds = figure.axes[1].get_lines()
     assert len(finds) == len(METHODS)
     assert np.asarray(finds[0].get_ydata()).tolist() == [25.0, 100.0, 100.0]
-    assert title(both()).startswith("Equal models: the best other tool's ratios spread ")
+    assert title(both()).startswith("Equal models: the best other tool's ratios spread at least ")
     assert title(both().iloc[1:2]) == "Ratios of equal models, and slowdowns found"
 
 
@@ -230,9 +233,9 @@ def test_the_command_leaves_a_table_and_a_picture(
 ) -> None:
     """Of whatever is recorded; nothing yet is told in a line."""
     assert main(["proof", "--out", str(tmp_path)]) == 1
-    assert "fewer complete sets than make a comparison" in capsys.readouterr().err
+    assert "no recording with a complete set" in capsys.readouterr().err
     written(tmp_path, recording(TRUE, OFF))
-    assert main(["proof", "--out", str(tmp_path), "--pool", "1,2"]) == 0
+    assert main(["proof", "--out", str(tmp_path), "--lengths", "10s"]) == 0
     said = capsys.readouterr().out.splitlines()
     assert said == [str(tmp_path / name) for name in ("proof.csv", "proof.png", "proof.svg")]
     assert len(pd.read_csv(tmp_path / "proof.csv")) == 2 * len(METHODS) * 3

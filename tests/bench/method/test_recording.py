@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.environment import Machine, Source
-from bench.method.lines import Parameters, decode, encode
+from bench.method.lines import SCHEMA_VERSION, Parameters, decode, encode
 from bench.method.recording import (
     RefusedError,
     appending,
@@ -48,7 +48,7 @@ def test_every_kind_of_line_survives_a_round_trip() -> None:
 def test_what_was_written_is_read(tmp_path: Path) -> None:
     """Line by line, in the file of its condition."""
     path = written(tmp_path, CONTENT)
-    assert path == tmp_path / "quiet.jsonl"
+    assert path == tmp_path / "quiet-64px.jsonl"
     assert read(path) == CONTENT
 
 
@@ -76,8 +76,8 @@ def test_one_run_at_a_time_writes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ('"schema":1', '"schema":7', "must be 1, got 7"),
-        ('"schema":1,', "", "must be 1, got None"),
+        (f'"schema":{SCHEMA_VERSION}', '"schema":7', "must be 2, got 7"),
+        (f'"schema":{SCHEMA_VERSION},', "", "must be 2, got None"),
         ('{"kind":"header"', "oh", "is damaged"),
         ('"process":0', '"process":"x"', "is damaged"),
         ('{"kind":"header"', '{"kind":"truth"', "is damaged"),
@@ -96,7 +96,7 @@ def test_what_is_no_recording_is_refused(old: str, new: str, told: str, tmp_path
 
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     """As damaged: it was not made by a run."""
-    path = path_of(tmp_path, "quiet")
+    path = path_of(tmp_path, "quiet", 64)
     path.write_bytes(b"")
     with pytest.raises(RefusedError, match="is damaged"):
         read(path)
@@ -132,9 +132,9 @@ def check(parameters: Parameters, machine: Machine, source: Source) -> None:
 
 def test_earlier_recordings_are_kept(tmp_path: Path) -> None:
     """Each under the next number that is free."""
-    assert set_aside(path_of(tmp_path, "quiet")) is None
+    assert set_aside(path_of(tmp_path, "quiet", 64)) is None
     for number in (1, 2):
         kept = set_aside(written(tmp_path, CONTENT))
-        assert kept == tmp_path / f"quiet.{number}.jsonl"
+        assert kept == tmp_path / f"quiet-64px.{number}.jsonl"
         assert read(kept) == CONTENT
-    assert not path_of(tmp_path, "quiet").exists()
+    assert not path_of(tmp_path, "quiet", 64).exists()
