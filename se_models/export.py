@@ -1,0 +1,159 @@
+"""ONNX files of whole models, or of one stage alone, each run and compared before it is kept."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import ResNet
+
+INPUT, OUTPUT = "input", "output"
+STAGES = ("layer1", "layer2", "layer3", "layer4")
+# Batches that an exported file is run with; it was traced with another.
+BATCHES = (1, 2, 5)
+_TRACED_BATCH = 3
+# How far a file may be from eager, as max|a - b| / max|b|: rounding explains the first of any
+# network, and of one that amplifies it a few times what eager's float32 is off from float64. A
+# wrong operator is off by more than the last.
+TOLERANCE = 1e-4
+_ROUNDINGS = 4
+_MOST = 1e-2
+
+
+class ExportError(RuntimeError):
+    """The exported file does not compute what the model does."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """What came out of a file: by how much it differs from eager at most, for each batch size.
+
+    ``differences`` are max|a - b| / max|b|.
+    """
+
+    path: Path
+    shape: tuple[int, ...]
+    differences: dict[int, float]
+
+    @property
+    def largest(self) -> float:
+        return max(self.differences.values())
+
+
+def export(
+    model: ResNet,
+    path: Path,
+    *,
+    stage: str | None = None,
+    size: int = 224,
+    batches: Sequence[int] = BATCHES,
+) -> Check:
+    """Write a model as an ONNX file, run it in onnxruntime, and keep it if it is right.
+
+    The input is ``input``, the output ``output``, the batch is dynamic. The
+    model is exported in eval mode, and left as it is.
+
+    Args:
+        model: a ResNet of torchvision's or of this package, of float32, on the CPU.
+        path: of the file, which is overwritten.
+        stage: ``layer1`` to ``layer4`` to write that one alone. What it is given
+            to compare is what the model gives it.
+        size: of the images, in pixels; a stage's input follows from it.
+        batches: how many images to compare with.
+
+    Raises:
+        ValueError: naming the argument, its rule and what it is.
+        ExportError: if the file computes something else; none is left behind.
+    """
+    if stage is not None and stage not in STAGES:
+        raise ValueError(f"stage must be one of {', '.join(STAGES)}, got {stage!r}")
+    if size < 33:
+        raise ValueError(f"size must be 33 or more, got {size}: layer4 would see a single pixel")
+    dtypes = {parameter.dtype for parameter in model.parameters()}
+    if dtypes != {torch.float32}:
+        raise ValueError(f"model must be of float32, got {', '.join(sorted(map(str, dtypes)))}")
+    model = copy.deepcopy(model).eval()
+    part = model if stage is None else model.get_submodule(stage)
+    example = _given(model, stage, _TRACED_BATCH, size)
+    with _kept_if_right(path) as draft:
+        draft.write_bytes(to_onnx(part, example))
+        differences: dict[int, float] = {}
+        for batch in batches:
+            given = _given(model, stage, batch, size)
+            differences[batch] = _difference(draft, part, given)
+            allowed = max(TOLERANCE, min(_ROUNDINGS * _rounding(part, given), _MOST))
+            if not differences[batch] <= allowed:
+                raise ExportError(
+                    f"the exported file differs from the model by {differences[batch]:.2g} for "
+                    f"{batch} images, and {allowed:.2g} is the most that rounding explains; "
+                    "it is not kept"
+                )
+    return Check(path, tuple(example.shape[1:]), differences)
+
+
+@torch.no_grad()
+def to_onnx(model: nn.Module, example: Tensor, *, any_batch: bool = True) -> bytes:
+    """A module in eval mode as ONNX, for inputs like ``example``, of any batch or of its own."""
+    program = torch.onnx.export(
+        model,
+        (example,),
+        input_names=[INPUT],
+        output_names=[OUTPUT],
+        dynamic_shapes=({0: torch.export.Dim("batch", min=1)},) if any_batch else None,
+        verbose=False,
+    )
+    assert program is not None
+    return program.model_proto.SerializeToString()
+
+
+@contextmanager
+def _kept_if_right(path: Path) -> Iterator[Path]:
+    """A draft beside ``path``, which takes its place unless an exception ends the block."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield draft
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _given(model: ResNet, stage: str | None, batch: int, size: int) -> Tensor:
+    """Random images, or what the model makes of them until they reach a stage."""
+    generator = torch.Generator().manual_seed(batch)
+    images = torch.randn(batch, 3, size, size, generator=generator)
+    if stage is None:
+        return images
+    seen: list[Tensor] = []
+    hook = model.get_submodule(stage).register_forward_pre_hook(
+        lambda _module, inputs: seen.append(inputs[0].clone())
+    )
+    try:
+        with torch.no_grad():
+            model(images)
+    finally:
+        hook.remove()
+    return seen[0]
+
+
+@torch.no_grad()
+def _difference(path: Path, module: nn.Module, given: Tensor) -> float:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (output,) = session.run([OUTPUT], {INPUT: given.numpy()})
+    expected: Tensor = module(given)
+    return float((torch.from_numpy(output) - expected).abs().max() / expected.abs().max())
+
+
+@torch.no_grad()
+def _rounding(module: nn.Module, given: Tensor) -> float:
+    """By how much eager's float32 differs from float64."""
+    exact = copy.deepcopy(module).double()(given.double())
+    return float((module(given) - exact).abs().max() / exact.abs().max())

@@ -1,0 +1,89 @@
+"""BatchNorm in eval mode is a factor and a summand per channel; here it goes into something else.
+
+    BN(y) = y * a + b,   a = weight / sqrt(running_var + eps),   b = bias - running_mean * a
+
+Of a convolution without bias, a goes into the weights and b is the bias. The
+arithmetic is that of float64, whatever the dtype of the model.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from se_models.fused import operators
+
+
+class FoldedConv(nn.Module):
+    """A convolution with the BatchNorm that follows it, if one does.
+
+    Its tensors are buffers of its own, which no state dict holds: they follow
+    from the model's.
+
+    Args:
+        conv: with zeros for padding.
+        norm: in eval mode, with running statistics; None leaves ``conv`` as it is.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+
+    def __init__(self, conv: nn.Conv2d, norm: nn.BatchNorm2d | None) -> None:
+        super().__init__()
+        weight = conv.weight.detach().clone()
+        bias = None if conv.bias is None else conv.bias.detach().clone()
+        if norm is not None:
+            factor, summand = affine(norm, torch.float64)
+            if bias is not None:
+                summand = summand + factor * bias.double()
+            weight = (weight.double() * factor[:, None, None, None]).to(weight.dtype)
+            bias = summand.to(weight.dtype)
+        self.register_buffer("weight", weight, persistent=False)
+        self.register_buffer("bias", bias, persistent=False)
+        self.stride = conv.stride
+        self.padding = conv.padding
+        self.dilation = conv.dilation
+        self.groups = conv.groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._convolve(x, self.weight, self.stride)
+
+    def scaled(self, x: Tensor, gate: Tensor) -> Tensor:
+        """The convolution of ``x * gate``, with the gate where it has fewest values to multiply.
+
+        For one image the gate may as well multiply the weights, each of which
+        meets one channel only. A 1x1 convolution that skips pixels needs no
+        product of these.
+
+        Args:
+            x: a feature map ``(B, C, H, W)``.
+            gate: ``(B, C)``, of the operators' wide dtype.
+        """
+        if self.gates_weights(x):
+            weight = self.weight * gate.view(1, -1, 1, 1).to(self.weight.dtype)
+            return self._convolve(x, weight, self.stride)
+        rows, columns = self.stride
+        if self.weight.shape[2:] == (1, 1) and self.padding == (0, 0) and rows == columns:
+            return self._convolve(operators.scale(x, gate, rows), self.weight, (1, 1))
+        return self(operators.scale(x, gate, 1))
+
+    def gates_weights(self, x: Tensor) -> bool:
+        """Whether ``scaled`` multiplies the weights rather than ``x``."""
+        return x.shape[0] == 1 and self.groups == 1 and self.weight.numel() < x.numel()
+
+    def _convolve(self, x: Tensor, weight: Tensor, stride: tuple[int, ...]) -> Tensor:
+        return F.conv2d(x, weight, self.bias, stride, self.padding, self.dilation, self.groups)
+
+
+def affine(norm: nn.BatchNorm2d, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """The factor and the summand of each channel, in ``dtype``; computed in float64."""
+    assert norm.running_mean is not None  # whoever folds has checked
+    assert norm.running_var is not None
+    factor = torch.rsqrt(norm.running_var.double() + norm.eps)
+    if norm.weight is not None:
+        factor = factor * norm.weight.detach().double()
+    summand = -norm.running_mean.double() * factor
+    if norm.bias is not None:
+        summand = summand + norm.bias.detach().double()
+    return factor.to(dtype), summand.to(dtype)

@@ -1,0 +1,47 @@
+"""Which device has kernels for the fused operators, and how they get loaded."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cache
+
+import torch
+
+from se_models.fused.cpu.build import load as load_cpu
+
+
+def load(device: torch.device) -> bool:
+    """Load the kernels of ``device``, building them if need be; whether it has any.
+
+    Without them the reference in plain PyTorch runs. Why there are none is told
+    in one warning for each type of device.
+    """
+    reason = missing(device.type)
+    if reason is not None:
+        _warn(device.type, reason)
+    return reason is None
+
+
+@cache
+def missing(device_type: str) -> str | None:
+    """Why devices of this type have no kernels, or None once they are loaded; it warns of nothing.
+
+    They are built if need be.
+    """
+    match device_type:
+        case "cpu":
+            return load_cpu()
+        case "meta":
+            return None  # nothing is computed there
+        case _:
+            return f"none are written for devices of type {device_type}"
+
+
+@cache
+def _warn(device_type: str, reason: str) -> None:
+    warnings.warn(
+        f"se_models has no kernels for fused blocks on this {device_type}, so they run in plain "
+        f"PyTorch, which saves little: {reason}",
+        RuntimeWarning,
+        stacklevel=7,  # whoever called fuse()
+    )

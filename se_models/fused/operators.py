@@ -1,0 +1,193 @@
+"""The operators that fused blocks are made of, and what each computes.
+
+Three make up a block with SE, in the order squeeze, excite, tail:
+
+    squeeze(x)         z = mean over H and W of x, or of relu(x)          (B, C)
+    excite(z)          g = sigmoid(W2 relu(W1 z + b1) + b2), times a factor (B, C)
+    tail_(x)           x <- relu(x * gate + bias + shortcut * shortcut_gate)
+    tail_squeeze_(x)   the same, and the mean over H and W of what it leaves (B, C)
+    scale(x, gate)     x * gate, of every ``stride``-th row and column
+
+What a tail is not given is 1 where it would multiply and 0 where it would add.
+Its trailing underscore says that it works in place, and x may not overlap with
+any other argument. A feature map has the shape ``(B, C, H, W)`` and any layout.
+Means, gates, factors and biases are float32, for maps of half precision too,
+and float64 for maps of float64; weights are of the map's dtype.
+
+Here stands what holds on any device: the schemas, a reference in plain PyTorch
+that runs where there is no kernel, shapes for tracing, and arithmetic for
+torch's FLOP counter. Kernels take the reference's place for their device
+(``cpu/kernels.cpp``). There are no gradients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.flop_counter import register_flop_formula
+
+NAMESPACE = "se_models"
+_TAIL = "(Tensor(a!) x, Tensor? shortcut, Tensor? gate, Tensor? bias, Tensor? shortcut_gate)"
+SCHEMAS = (
+    "squeeze(Tensor x, bool relu) -> Tensor",
+    "excite(Tensor squeezed, Tensor weight1, Tensor? bias1, Tensor weight2, Tensor? bias2, "
+    "Tensor? factor) -> Tensor",
+    f"tail_{_TAIL} -> ()",
+    f"tail_squeeze_{_TAIL} -> Tensor",
+    "scale(Tensor x, Tensor gate, int stride) -> Tensor",
+)
+
+_library = torch.library.Library(NAMESPACE, "DEF")
+for _schema in SCHEMAS:
+    _library.define(_schema, tags=(torch.Tag.pt2_compliant_tag,))
+
+
+def wide(dtype: torch.dtype) -> torch.dtype:
+    """The dtype of means, gates, factors and biases for maps of ``dtype``."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def _reference(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """What an operator computes wherever no kernel stands in."""
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        _library.impl(name, function, "CompositeExplicitAutograd")
+        return function
+
+    return register
+
+
+def _shapes(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """What an operator returns, without computing it."""
+    register: Callable[[Callable[..., Any]], Callable[..., Any]] = torch.library.register_fake(
+        f"{NAMESPACE}::{name}", lib=_library
+    )
+    return register
+
+
+@_reference("squeeze")
+def _squeeze(x: Tensor, relu: bool) -> Tensor:
+    return (F.relu(x) if relu else x).mean(dim=(2, 3), dtype=wide(x.dtype))
+
+
+@_reference("excite")
+def _excite(
+    squeezed: Tensor,
+    weight1: Tensor,
+    bias1: Tensor | None,
+    weight2: Tensor,
+    bias2: Tensor | None,
+    factor: Tensor | None,
+) -> Tensor:
+    hidden = F.relu(F.linear(squeezed, *_widened(squeezed, weight1, bias1)))
+    gate = torch.sigmoid(F.linear(hidden, *_widened(squeezed, weight2, bias2)))
+    return gate if factor is None else gate * factor
+
+
+def _widened(squeezed: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    return weight.to(squeezed.dtype), None if bias is None else bias.to(squeezed.dtype)
+
+
+@_reference("tail_")
+def _tail(
+    x: Tensor,
+    shortcut: Tensor | None,
+    gate: Tensor | None,
+    bias: Tensor | None,
+    shortcut_gate: Tensor | None,
+) -> None:
+    if gate is not None:
+        x.mul_(_over_pixels(gate, x))
+    if bias is not None:
+        x.add_(_over_pixels(bias[None], x))
+    if shortcut_gate is not None:
+        assert shortcut is not None
+        x.addcmul_(shortcut, _over_pixels(shortcut_gate, x))
+    elif shortcut is not None:
+        x.add_(shortcut)
+    x.relu_()
+
+
+def _over_pixels(values: Tensor, x: Tensor) -> Tensor:
+    return values[:, :, None, None].to(x.dtype)
+
+
+@_reference("tail_squeeze_")
+def _tail_squeeze(
+    x: Tensor,
+    shortcut: Tensor | None,
+    gate: Tensor | None,
+    bias: Tensor | None,
+    shortcut_gate: Tensor | None,
+) -> Tensor:
+    _tail(x, shortcut, gate, bias, shortcut_gate)
+    return _squeeze(x, False)
+
+
+@_reference("scale")
+def _scale(x: Tensor, gate: Tensor, stride: int) -> Tensor:
+    scaled = x[:, :, ::stride, ::stride] * _over_pixels(gate, x)
+    return scaled.contiguous(memory_format=_layout(x))
+
+
+def _layout(x: Tensor) -> torch.memory_format:
+    """Of what is made of ``x``: its own, and contiguous where it is neither of the two."""
+    if not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last):
+        return torch.channels_last
+    return torch.contiguous_format
+
+
+@_shapes("squeeze")
+def _squeeze_shapes(x: Tensor, _relu: bool) -> Tensor:
+    return x.new_empty(x.shape[:2], dtype=wide(x.dtype))
+
+
+@_shapes("excite")
+def _excite_shapes(squeezed: Tensor, *_others: Tensor | None) -> Tensor:
+    return squeezed.new_empty(squeezed.shape)
+
+
+@_shapes("tail_")
+def _tail_shapes(*_tensors: Tensor | None) -> None:
+    return None
+
+
+@_shapes("tail_squeeze_")
+def _tail_squeeze_shapes(x: Tensor, *_others: Tensor | None) -> Tensor:
+    return _squeeze_shapes(x, False)
+
+
+@_shapes("scale")
+def _scale_shapes(x: Tensor, _gate: Tensor, stride: int) -> Tensor:
+    batch, channels, height, width = x.shape
+    rows, columns = (height + stride - 1) // stride, (width + stride - 1) // stride
+    return torch.empty(
+        (batch, channels, rows, columns),
+        dtype=x.dtype,
+        device=x.device,
+        memory_format=_layout(x),
+    )
+
+
+squeeze = torch.ops.se_models.squeeze.default
+excite = torch.ops.se_models.excite.default
+tail_ = torch.ops.se_models.tail_.default
+tail_squeeze_ = torch.ops.se_models.tail_squeeze_.default
+scale = torch.ops.se_models.scale.default
+
+
+@register_flop_formula(torch.ops.se_models.excite)
+def _excite_flops(
+    squeezed: tuple[int, int], weight1: tuple[int, int], *_others: object, **_kwargs: object
+) -> int:
+    """Two for each multiply-add of both layers, as torch's counter has it.
+
+    It counts products of matrices and convolutions only, so all the other
+    operators, which have none, count as nothing.
+    """
+    batch, channels = squeezed
+    return 2 * 2 * batch * channels * weight1[0]

@@ -1,0 +1,74 @@
+"""From a ResNet to its fused twin: ``fuse(model)``."""
+
+from __future__ import annotations
+
+import copy
+from itertools import chain, pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import ResNet
+
+from se_models.fused.blocks import FusedBlock
+from se_models.fused.folding import FoldedConv
+from se_models.fused.kernels import load as load_kernels
+from se_models.fused.operators import tail_squeeze_
+from se_models.fused.twin import Twin
+
+
+def fuse(model: ResNet, *, keep_state: bool = True) -> FusedResNet:
+    """The fused twin of a ResNet, for inference; the given model is untouched.
+
+    BatchNorms are folded into convolutions, and the tail of every block, SE and
+    all, is one pass over its feature map. Plain ResNets fuse too, so that SE can
+    be compared with none by the same means. On the CPU kernels are built on
+    first use; where that fails, and on other devices, a reference in plain
+    PyTorch runs, and a warning says why.
+
+    Args and Raises:
+        those of `Twin`.
+    """
+    return FusedResNet(model, keep_state=keep_state)
+
+
+class FusedResNet(Twin):
+    """What ``fuse`` returns."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Unpickled, it may be in a process that has loaded no kernels yet."""
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        load_kernels(self.conv1.weight.device)
+
+    def _rewrite(self, model: ResNet) -> None:
+        load_kernels(model.conv1.weight.device)
+        self.conv1 = FoldedConv(model.conv1, model.bn1)
+        self.maxpool = copy.deepcopy(model.maxpool)
+        stages = (model.layer1, model.layer2, model.layer3, model.layer4)
+        blocks = [FusedBlock(block) for block in chain(*stages)]
+        for block, successor in pairwise(blocks):
+            block.tells_means = successor.wants_means
+        blocks[-1].tells_means = _is_global(model.avgpool)
+        self.stem_tells_means = blocks[0].wants_means
+        self.blocks = nn.ModuleList(blocks)
+        self.avgpool = copy.deepcopy(model.avgpool)
+        self.fc = copy.deepcopy(model.fc)
+
+    def _infer(self, x: Tensor) -> Tensor:
+        # ReLU and maximum may change places, and behind the pooling there is less to do.
+        x = self.maxpool(self.conv1(x))
+        means: Tensor | None = None
+        if self.stem_tells_means:
+            means = tail_squeeze_(x, None, None, None, None)
+        else:
+            torch.relu_(x)
+        for block in self.blocks:
+            x, means = block(x, means)
+        if means is None:
+            return self.fc(torch.flatten(self.avgpool(x), 1))
+        return self.fc(means.to(x.dtype))
+
+
+def _is_global(pool: nn.Module) -> bool:
+    """Whether it takes the means that the last block can tell."""
+    return type(pool) is nn.AdaptiveAvgPool2d and pool.output_size in (1, (1, 1))

@@ -1,0 +1,108 @@
+"""What all rewritten ResNets have in common: they infer, and keep the state of their model."""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import ResNet
+
+from se_models.fused.eligibility import check
+
+
+class Twin(nn.Module):
+    """Computes what a ResNet does, up to rounding, from the ResNet's tensors as they are now.
+
+    Its state dict is that of the model it was made from, by the same keys, and
+    loading one rewrites anew, as do ``to`` and its kin. Parameters that train
+    it has none. Later changes of the model do not reach it. Hooks of the model,
+    of its stages and of what was rewritten do not run.
+
+    Args:
+        model: a ResNet of torchvision's or of this package, in eval mode, of
+            float32, bfloat16, float16 or float64; it is untouched.
+        keep_state: keep a copy of the model, so that the twin can tell its
+            state dict, take another, and move. Without it the twin holds no
+            tensor but those it computes with.
+
+    Shape:
+        ``(B, 3, H, W)`` to ``(B, classes)``.
+
+    Raises:
+        ValueError: naming the module that cannot be rewritten, its rule and
+            what it is; or when put into training mode.
+        RuntimeError: when called for gradients.
+    """
+
+    def __init__(self, model: ResNet, *, keep_state: bool) -> None:
+        check(model)
+        super().__init__()
+        self._keeps_state = keep_state
+        self._source: tuple[ResNet, ...] = ()
+        self._adopt(copy.deepcopy(model) if keep_state else model)
+
+    @abstractmethod
+    def _rewrite(self, model: ResNet) -> None:
+        """Set the modules that compute what ``model`` does, on tensors of their own."""
+
+    @abstractmethod
+    def _infer(self, x: Tensor) -> Tensor:
+        """The output for images that need no gradients."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.requires_grad and torch.is_grad_enabled():
+            raise RuntimeError(
+                f"a {type(self).__name__} is for inference only: x must not require gradients"
+            )
+        return self._infer(x)
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """The model's own; its keys and values are those that went in."""
+        return self._model().state_dict(*args, **kwargs)
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """Take another state of the same model, and rewrite it.
+
+        Raises:
+            RuntimeError: as the model's own ``load_state_dict``; the twin stays as it is.
+        """
+        model = copy.deepcopy(self._model())
+        keys = model.load_state_dict(state_dict, strict, assign)
+        self._adopt(model)
+        return keys
+
+    def train(self, mode: bool = True) -> Twin:
+        """Only into eval mode, in which it always is."""
+        if mode:
+            raise ValueError(f"mode must be False: a {type(self).__name__} is for inference only")
+        return super().train(False)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Twin:
+        """Behind ``to`` and its kin: a copy of the model moves, and is rewritten there."""
+        model = copy.deepcopy(self._model())
+        model._apply(fn, recurse)
+        self._adopt(model)
+        return self
+
+    def _model(self) -> ResNet:
+        if not self._source:
+            raise RuntimeError(
+                "a twin made with keep_state=False has no state to tell, load or move: "
+                "do so with the model, and make its twin anew"
+            )
+        return self._source[0]
+
+    def _adopt(self, model: ResNet) -> None:
+        """Become the twin of ``model``, which is then this twin's own if it keeps the state."""
+        check(model)
+        self._rewrite(model)
+        if self._keeps_state:
+            self._source = (model,)  # in a tuple, or it would be a submodule
+        self.requires_grad_(False)
+        super().train(False)

@@ -1,0 +1,141 @@
+"""fuse(model) computes what the model does, in fewer passes, and nothing else changes."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+
+import se_models
+from se_models import ARCHITECTURES, PLACEMENTS, SEConfig, with_se
+from se_models.fused import fuse
+from tests.se_models.fused.agreement import calls, off
+from tests.se_models.fused.trained import as_if_trained
+
+LAYOUTS = [torch.contiguous_format, torch.channels_last]
+SE_PLACEMENTS = [placement for placement in PLACEMENTS if placement != "none"]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+@pytest.mark.parametrize("placement", PLACEMENTS)
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("deep", [False, True], ids=["basic", "bottleneck"])
+def test_output_is_the_models(
+    deep: bool, batch: int, placement: Any, layout: Any, trunk: Any, deep_trunk: Any
+) -> None:
+    """In float32 to 1e-5 of float64, for both kinds of block, either layout, one image or more."""
+    model = with_se(deep_trunk if deep else trunk, SEConfig(placement)).eval()
+    images = torch.randn(batch, 3, 64, 64)
+    exact = copy.deepcopy(model).double()
+    fused = fuse(model.to(memory_format=layout))
+    assert off(fused, exact, images.contiguous(memory_format=layout)) < 1e-5
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_half_precision_is_as_close_as_the_models(placement: Any, trunk: Any) -> None:
+    """The fused twin of bfloat16 is no farther from float64 than twice what the model is."""
+    exact = with_se(trunk, SEConfig(placement)).eval().double()
+    model = copy.deepcopy(exact).bfloat16()
+    images = torch.randn(2, 3, 64, 64).bfloat16()
+    assert off(fuse(model), exact, images) < max(2 * off(model, exact, images), 0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_every_architecture_fuses(placement: Any, architecture: Any) -> None:
+    """To within 1e-5 of float64, on the images that its statistics are those of."""
+    torch.manual_seed(0)
+    images = torch.randn(2, 3, 64, 64)
+    model = getattr(se_models, architecture)(se=SEConfig(placement), num_classes=10)
+    as_if_trained(model, images)
+    exact = copy.deepcopy(model).double()
+    assert off(fuse(model), exact, images) < 1e-5
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        SEConfig("pre", stages=(1,)),
+        SEConfig("identity", stages=(3, 4)),
+        SEConfig("post", stages=(4,), blocks="last"),
+        SEConfig("prenorm", 8, stages=(3,), blocks="last"),
+        SEConfig("inner", 4, bias=False, min_hidden=32),
+    ],
+    ids=lambda config: config.label,
+)
+def test_se_in_some_blocks_fuses(config: SEConfig, trunk: Any) -> None:
+    """Plain blocks tell the means that the next one wants, and no others do."""
+    model = with_se(trunk, config).eval()
+    assert off(fuse(model), copy.deepcopy(model).double(), torch.randn(2, 3, 64, 64)) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("placement", "expected"),
+    [
+        # 8 blocks, of which the last also tells what the pooling would take.
+        ("none", {"tail_": 7, "tail_squeeze_": 1}),
+        ("standard", {"squeeze": 8, "excite": 8, "tail_": 7, "tail_squeeze_": 1}),
+        ("prenorm", {"squeeze": 8, "excite": 8, "tail_": 7, "tail_squeeze_": 1}),
+        ("post", {"excite": 8, "tail_": 8, "tail_squeeze_": 8}),
+        # Every tail, and the stem, tells the means that the next block wants.
+        ("pre", {"excite": 8, "tail_squeeze_": 9, "scale": 8}),
+        ("identity", {"excite": 8, "tail_squeeze_": 9, "scale": 3}),
+        ("inner", {"excite": 8, "squeeze": 8, "tail_": 15, "tail_squeeze_": 1}),
+    ],
+)
+def test_a_block_is_few_passes(placement: Any, expected: dict[str, int], trunk: Any) -> None:
+    """No BatchNorm, no sum, no product, no pooling is left over; counted for two images."""
+    names = calls(fuse(with_se(trunk, SEConfig(placement)).eval()), torch.randn(2, 3, 64, 64))
+    fused = {
+        name.removeprefix("se_models.").removesuffix(".default"): count
+        for name, count in names.items()
+        if name.startswith("se_models.")
+    }
+    assert fused == expected
+    left = {name for name in names if not name.startswith("se_models.")}
+    assert left <= {
+        "aten.convolution.default", "aten.relu_.default", "aten.max_pool2d_with_indices.default",
+        "aten.addmm.default", "aten.t.default", "aten.mul.Tensor", "aten.detach.default",
+        "aten.max_pool2d.default",
+    }  # fmt: skip
+    # The product is of means and gates: what `post` hands on.
+    assert names["aten.mul.Tensor"] == (1 if placement == "post" else 0)
+
+
+def test_gates_go_where_fewest_values_are(deep_trunk: Any) -> None:
+    """Of one image into the weights of narrow convolutions, so that the map is left alone."""
+    model = fuse(with_se(deep_trunk, SEConfig("pre")).eval())
+    one = calls(model, torch.randn(1, 3, 224, 224))
+    two = calls(model, torch.randn(2, 3, 224, 224))
+    assert two["se_models.scale.default"] == 16
+    assert two["aten.mul.Tensor"] == 0
+    assert one["se_models.scale.default"] + one["aten.mul.Tensor"] == 16
+    assert one["aten.mul.Tensor"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_it_exports(placement: Any, trunk: Any) -> None:
+    """torch.export keeps the operators, for any number of images."""
+    fused = fuse(with_se(trunk, SEConfig(placement)).eval())
+    batch = torch.export.Dim("batch", min=2)
+    with torch.no_grad():
+        exported = torch.export.export(
+            fused, (torch.randn(2, 3, 64, 64),), dynamic_shapes=({0: batch},)
+        )
+        images = torch.randn(5, 3, 64, 64)
+        assert torch.equal(exported.module()(images), fused(images))
+    assert "se_models.tail_squeeze_" in exported.graph_module.code
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("placement", SE_PLACEMENTS)
+def test_it_compiles(placement: Any, trunk: Any) -> None:
+    """torch.compile takes the whole twin as one graph."""
+    model = with_se(trunk, SEConfig(placement)).eval()
+    compiled = torch.compile(fuse(model), fullgraph=True)
+    exact = copy.deepcopy(model).double()
+    assert off(compiled, exact, torch.randn(2, 3, 64, 64)) < 1e-5

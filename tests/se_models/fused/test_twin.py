@@ -1,0 +1,252 @@
+"""What holds of every twin: the model's state, its refusals, and that the model is left alone."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torchvision import models
+from torchvision.models import ResNet
+
+from se_models import PLACEMENTS, SEConfig, with_se
+from se_models.fused import fold, fuse
+from se_models.fused.twin import Twin
+from tests.se_models.fused.agreement import off
+
+Make = Callable[..., Twin]
+
+pytestmark = pytest.mark.parametrize("make", [fuse, fold])
+
+
+def weights(model: nn.Module) -> torch.Tensor:
+    """Of a twin's first convolution."""
+    found = model.get_submodule("conv1").weight
+    assert isinstance(found, torch.Tensor)
+    return found
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_the_given_model_is_untouched(make: Make, placement: Any, trunk: Any) -> None:
+    """Values, modules and output; making the twin and running it read them only."""
+    model = with_se(trunk, SEConfig(placement)).eval()
+    images = torch.randn(2, 3, 64, 64)
+    before, said = copy.deepcopy(model.state_dict()), str(model)
+    with torch.no_grad():
+        expected = model(images)
+        make(model)(images)
+        assert torch.equal(model(images), expected)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert str(model) == said
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("keep_state", [True, False])
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_later_changes_do_not_reach_it(
+    make: Make, placement: Any, keep_state: bool, trunk: Any
+) -> None:
+    """What the model becomes after, its twin neither computes nor tells."""
+    model = with_se(trunk, SEConfig(placement)).eval()
+    images = torch.randn(2, 3, 64, 64)
+    before = copy.deepcopy(model.state_dict())
+    twin = make(model, keep_state=keep_state)
+    with torch.no_grad():
+        expected = twin(images)
+        for tensor in model.state_dict().values():
+            tensor.zero_()
+        assert torch.equal(twin(images), expected)
+    if keep_state:
+        assert all(torch.equal(value, before[name]) for name, value in twin.state_dict().items())
+
+
+def test_the_state_dict_is_the_models(make: Make, trunk: Any) -> None:
+    """The same keys and values come out that went in."""
+    model = with_se(trunk, SEConfig()).eval()
+    told = make(model).state_dict()
+    assert list(told) == list(model.state_dict())
+    assert all(torch.equal(told[name], value) for name, value in model.state_dict().items())
+
+
+def test_a_state_dict_is_rewritten_anew(make: Make, trunk: Any) -> None:
+    """Loading one makes the twin of a model that holds it; one that fits not changes nothing."""
+    model = with_se(trunk, SEConfig()).eval()
+    other = copy.deepcopy(model)
+    for tensor in other.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.mul_(1.1)
+    before = copy.deepcopy(model.state_dict())
+    twin = make(model)
+    twin.load_state_dict(other.state_dict())
+    images = torch.randn(2, 3, 64, 64)
+    assert off(twin, copy.deepcopy(other).double(), images) < 1e-5
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    with pytest.raises(RuntimeError, match="Missing key"):
+        twin.load_state_dict({})
+    assert off(twin, copy.deepcopy(other).double(), images) < 1e-5
+
+
+def test_moving_rewrites_anew(make: Make, trunk: Any) -> None:
+    """Into another dtype or layout; by the numbers of the model, not by rounded ones."""
+    model = with_se(trunk, SEConfig("prenorm")).eval()
+    exact = copy.deepcopy(model).double()
+    images = torch.randn(2, 3, 64, 64)
+    twin = make(model).to(memory_format=torch.channels_last)
+    assert weights(twin).is_contiguous(memory_format=torch.channels_last)
+    assert off(twin, exact, images) < 1e-5
+    twin.double()
+    assert weights(twin).dtype == torch.float64
+    assert off(twin.__call__, exact, images.double()) < 1e-12
+    assert model.conv1.weight.dtype == torch.float32
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda twin: pickle.loads(pickle.dumps(twin))])
+def test_a_copy_computes_the_same(make: Make, again: Any, trunk: Any) -> None:
+    """And tells the same state, be it copied or pickled."""
+    twin = make(with_se(trunk, SEConfig("prenorm")).eval())
+    copied = again(twin)
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(copied(images), twin(images))
+    assert list(copied.state_dict()) == list(twin.state_dict())
+
+
+def test_without_state_no_other_tensor_is_held(make: Make, trunk: Any) -> None:
+    """What the twin needs not compute it lets go of; asked for it, it says so."""
+    model = with_se(trunk, SEConfig()).eval()
+    twin = make(model, keep_state=False)
+    assert off(twin, copy.deepcopy(model).double(), torch.randn(1, 3, 64, 64)) < 1e-5
+    held = {tensor.data_ptr() for tensor in (*twin.parameters(), *twin.buffers())}
+    assert held.isdisjoint(tensor.data_ptr() for tensor in model.state_dict().values())
+    for asked in (twin.state_dict, twin.double, lambda: twin.load_state_dict({})):
+        with pytest.raises(RuntimeError, match="keep_state=False"):
+            asked()
+
+
+def test_a_twin_that_shares_its_trunk_has_one_too(make: Make, trunk: Any) -> None:
+    """Called with gradients enabled as well, since it refuses no more than other twins do."""
+    shared = with_se(trunk, SEConfig(), share_trunk=True)
+    exact = with_se(trunk, SEConfig()).eval()
+    exact.load_state_dict(shared.state_dict())
+    twin = make(shared)
+    images = torch.randn(2, 3, 64, 64)
+    assert not twin(images).requires_grad
+    assert off(twin, exact.double(), images) < 1e-5
+
+
+def test_it_is_for_inference_only(make: Make, trunk: Any) -> None:
+    """Training mode and gradients are refused, not silently wrong."""
+    twin = make(trunk)
+    assert not any(module.training for module in twin.modules())
+    assert not any(parameter.requires_grad for parameter in twin.parameters())
+    with pytest.raises(ValueError, match="inference only"):
+        twin.train()
+    twin.eval()
+    images = torch.randn(1, 3, 64, 64, requires_grad=True)
+    with pytest.raises(RuntimeError, match="inference only"):
+        twin(images)
+    with torch.no_grad():
+        twin(images)
+    assert not twin(images.detach()).requires_grad
+
+
+class _Subclass(ResNet):  # type: ignore[misc]
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 2 * super().forward(x)
+
+
+def in_training(model: ResNet) -> None:
+    model.layer2[1].bn1.train()
+
+
+def another_pool(model: ResNet) -> None:
+    model.maxpool = nn.AvgPool2d(3)
+
+
+def another_activation(model: ResNet) -> None:
+    model.layer3[0].relu = nn.SiLU()
+
+
+def another_norm(model: ResNet) -> None:
+    model.layer1[0].bn2 = nn.GroupNorm(1, 64)
+
+
+def no_statistics(model: ResNet) -> None:
+    model.layer1[0].bn2 = nn.BatchNorm2d(64, track_running_stats=False).eval()
+
+
+def another_padding(model: ResNet) -> None:
+    model.layer4[1].conv2.padding_mode = "reflect"
+
+
+def another_shortcut(model: ResNet) -> None:
+    model.layer2[0].downsample = nn.Sequential(nn.AvgPool2d(2), *model.layer2[0].downsample)
+
+
+def another_block(model: ResNet) -> None:
+    model.layer1[1] = nn.Identity()
+
+
+def another_excitation(model: ResNet) -> None:
+    model.layer1 = with_se(copy.deepcopy(model), SEConfig(stages=(1,))).eval().layer1
+    model.layer1[0].se = nn.Identity()
+
+
+def another_forward(model: ResNet) -> None:
+    model.__class__ = _Subclass
+
+
+def mixed(model: ResNet) -> None:
+    model.fc.double()
+
+
+def eight_bits(model: ResNet) -> None:
+    model.to(torch.float8_e5m2)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (in_training, "model must be in eval mode, got layer2.1.bn1 in training mode"),
+        (another_pool, "maxpool must be of type MaxPool2d or Identity, got AvgPool2d"),
+        (another_activation, "layer3.0.relu must be of type ReLU, got SiLU"),
+        (another_norm, "layer1.0.bn2 must be of type BatchNorm2d, got GroupNorm"),
+        (no_statistics, "layer1.0.bn2 must have running statistics, got none"),
+        (another_padding, "layer4.1.conv2 must have padding_mode 'zeros', got 'reflect'"),
+        (another_shortcut, "layer2.0.downsample must be a convolution and a BatchNorm, got Seq"),
+        (another_block, "layer1.1 must be a BasicBlock or a Bottleneck, .* got a Identity"),
+        (another_excitation, "layer1.0.se must be of type SqueezeExcitation, got Identity"),
+        (another_forward, "model must be a torchvision ResNet, got a _Subclass"),
+        (mixed, "model must be of one dtype of .*, got float32 and float64"),
+        (eight_bits, "model must be of one dtype of .*, got float8_e5m2"),
+    ],
+)
+def test_what_would_come_out_wrong_is_refused(
+    make: Make, change: Any, told: str, trunk: Any
+) -> None:
+    """By the name of the module, the rule and what it is."""
+    model = copy.deepcopy(trunk)
+    change(model)
+    with pytest.raises(ValueError, match=told):
+        make(model)
+
+
+@pytest.mark.parametrize("model", [nn.Linear(2, 2), models.vgg11, None])
+def test_what_is_no_resnet_is_refused(make: Make, model: Any) -> None:
+    """Whatever it is."""
+    with pytest.raises(ValueError, match="model must be a torchvision ResNet, got a "):
+        make(model)
+
+
+def test_other_heads_and_stems_stay(make: Make, trunk: Any) -> None:
+    """A stem without pooling, a pooling that is not global, a head of several layers."""
+    model = copy.deepcopy(trunk)
+    model.maxpool = nn.Identity()
+    model.avgpool = nn.AdaptiveAvgPool2d(2)
+    model.fc = nn.Sequential(nn.Linear(2048, 7), nn.ReLU(), nn.Linear(7, 3))
+    model.eval()
+    assert off(make(model), copy.deepcopy(model).double(), torch.randn(2, 3, 64, 64)) < 1e-5

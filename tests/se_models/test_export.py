@@ -1,0 +1,201 @@
+"""Exported files compute what the model does, for any batch, or are not there."""
+
+from __future__ import annotations
+
+import copy
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+import se_models
+import se_models.export as exporting
+from se_models import ARCHITECTURES, PLACEMENTS, SEConfig, with_se
+from se_models.__main__ import main
+from se_models.export import ExportError, export
+
+
+def run(path: Path, given: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    assert [each.name for each in session.get_inputs()] == ["input"]
+    assert [each.name for each in session.get_outputs()] == ["output"]
+    (output,) = session.run(None, {"input": given})
+    return np.asarray(output)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_a_model_exports(placement: Any, trunk: Any, tmp_path: Path) -> None:
+    """In every placement; the batch is whatever it is given."""
+    model = with_se(trunk, SEConfig(placement)).eval()
+    path = tmp_path / "new" / "model.onnx"
+    check = export(model, path, size=64)
+    assert check.largest <= 1e-4
+    assert list(check.differences) == [1, 2, 5]
+    assert check.shape == (3, 64, 64)
+    images = torch.randn(4, 3, 64, 64)
+    with torch.no_grad():
+        np.testing.assert_allclose(run(path, images.numpy()), model(images), atol=1e-3)
+    assert [each.name for each in path.parent.iterdir()] == ["model.onnx"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["layer1", "layer3"])
+def test_a_stage_exports_alone(stage: str, trunk: Any, tmp_path: Path) -> None:
+    """Its input is what the model gives it, by its own size."""
+    model = with_se(trunk, SEConfig("identity")).eval()
+    check = export(model, tmp_path / "stage.onnx", stage=stage, size=64)
+    assert check.shape == {"layer1": (64, 16, 16), "layer3": (128, 8, 8)}[stage]
+    given = torch.randn(2, *check.shape)
+    with torch.no_grad():
+        expected = model.get_submodule(stage)(given)
+    np.testing.assert_allclose(run(check.path, given.numpy()), expected, atol=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_architecture_exports(architecture: str, tmp_path: Path) -> None:
+    """By the command, which prints the largest difference."""
+    path = tmp_path / "model.onnx"
+    assert main(["export", str(path), "--architecture", architecture, "--size", "64"]) == 0
+    assert path.exists()
+
+
+def test_the_command_tells_the_difference(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And what the input is; a state dict goes in."""
+    model = se_models.resnet18(se=SEConfig("post", 8, (3,)), num_classes=4)
+    state = tmp_path / "state.pt"
+    torch.save(model.state_dict(), state)
+    path = tmp_path / "layer3.onnx"
+    code = main([
+        "export", str(path), "--placement", "post", "--reduction", "8", "--stages", "3",
+        "--part", "layer3", "--size", "64", "--classes", "4", "--state-dict", str(state),
+    ])  # fmt: skip
+    said = capsys.readouterr().out
+    assert code == 0
+    assert f"{path}: input (batch, 128, 8, 8)" in said
+    assert "onnxruntime differs from PyTorch by " in said
+    assert "at 5 images" in said
+
+
+def test_a_wrong_file_is_not_kept(
+    trunk: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is what was there before touched."""
+    path = tmp_path / "model.onnx"
+    path.write_text("an older file")
+    monkeypatch.setattr(exporting, "to_onnx", lambda module, example: b"draft")
+    monkeypatch.setattr(exporting, "_difference", lambda draft, module, given: 2e-4)
+    with pytest.raises(ExportError, match=r"differs from the model by 0\.0002"):
+        export(trunk, path, size=64)
+    monkeypatch.setattr(exporting, "_difference", lambda draft, module, given: float("nan"))
+    with pytest.raises(ExportError):
+        export(trunk, path, size=64)
+    assert path.read_text() == "an older file"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("rounding", "difference", "kept"),
+    [(1e-7, 9e-5, True), (1e-4, 3e-4, True), (1e-4, 5e-4, False), (0.5, 0.02, False)],
+)
+def test_a_file_may_differ_by_what_rounding_explains(
+    rounding: float,
+    difference: float,
+    kept: bool,
+    trunk: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A few times what float32 is off from float64, but never by what a wrong operator is off."""
+    path = tmp_path / "model.onnx"
+    monkeypatch.setattr(exporting, "to_onnx", lambda module, example: b"draft")
+    monkeypatch.setattr(exporting, "_difference", lambda draft, module, given: difference)
+    monkeypatch.setattr(exporting, "_rounding", lambda module, given: rounding)
+    if kept:
+        assert export(trunk, path, size=64).largest == difference
+    else:
+        with pytest.raises(ExportError, match=f"differs from the model by {difference:.2g}"):
+            export(trunk, path, size=64)
+    assert path.exists() == kept
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--part", "layer5"], "stage must be one of layer1, layer2, layer3, layer4, got 'layer5'"),
+        (["--reduction", "0"], "reduction must be a positive integer, got 0"),
+        (["--size", "32"], "size must be 33 or more, got 32"),
+        (["--stages", "5"], "stages must be a non-empty selection of 1 to 4"),
+        (["--classes", "0"], "classes must be a positive integer, got 0"),
+        (["--weights", "NONE"], "weights must be a name of torchvision's for resnet18, got 'NONE'"),
+        (["--weights", "DEFAULT", "--classes", "7"], "'num_classes' expected value 1000 but got 7"),
+    ],
+)
+def test_wrong_usage_is_told_in_a_line(
+    flags: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With code 2, and no file."""
+    assert main(["export", str(tmp_path / "x.onnx"), *flags]) == 2
+    said = capsys.readouterr().err
+    assert told in said
+    assert said.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def no_torch_file(path: Path) -> None:
+    path.write_text("hello")
+
+
+def an_empty_file(path: Path) -> None:
+    path.touch()
+
+
+def code(path: Path) -> None:
+    torch.save({"conv1.weight": print}, path)
+
+
+def a_tensor(path: Path) -> None:
+    torch.save(torch.ones(2), path)
+
+
+def another_model(path: Path) -> None:
+    torch.save({"weight": torch.ones(2)}, path)
+
+
+@pytest.mark.parametrize(
+    ("write", "told"),
+    [
+        (no_torch_file, "must be a file of tensors alone that torch.save wrote, got "),
+        (an_empty_file, "must be a file of tensors alone that torch.save wrote, got "),
+        (code, "must be a file of tensors alone that torch.save wrote, got "),
+        (a_tensor, "must be of the model that is asked for: Expected state_dict to be dict-like"),
+        (another_model, "must be of the model that is asked for: .* Missing key"),
+    ],
+)
+def test_a_bad_state_dict_is_told_in_a_line(
+    write: Any, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With code 2; a file that is not there has code 1."""
+    state = tmp_path / "state.pt"
+    arguments = ["export", str(tmp_path / "x.onnx"), "--size", "64", "--state-dict", str(state)]
+    assert main(arguments) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    write(state)
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert re.search(f"error: state-dict {told}", said)
+    assert said.count("\n") == 1
+    assert not (tmp_path / "x.onnx").exists()
+
+
+def test_other_dtypes_are_refused(trunk: Any, tmp_path: Path) -> None:
+    """By name."""
+    with pytest.raises(ValueError, match=r"model must be of float32, got torch.float64"):
+        export(copy.deepcopy(trunk).double(), tmp_path / "x.onnx")
