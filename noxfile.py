@@ -98,8 +98,10 @@ def contention(session: nox.Session) -> None:
 
 @nox.session(requires=["env"])
 def method(session: nox.Session) -> None:
-    """Prove the method beside other tools, into results/method; resumes; two hours at most."""
+    """Prove the method beside other tools; resumes; two hours at most. README tells the result."""
     _python(session, "-m", "bench.method", "run", *session.posargs)
+    if not any(flag.startswith("--out") for flag in session.posargs):
+        _python(session, "-m", "bench.readme")
 
 
 @nox.session(requires=["env"])

@@ -6,12 +6,14 @@ display, the planner and the table all read from it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
+from bench.breakdown import is_breakdown
 from bench.grid import PlannedBlock
 from bench.record import (
     Arm,
@@ -34,9 +36,6 @@ from bench.trial import Trial
 # Wall time is what a user waits; the process's CPU time is disturbed less by others.
 Clock = Literal["wall", "cpu"]
 
-# The scatter (robust sd) of single pairs of equal models from which on they mean nothing. Noisy
-# machines have some 0.05 to 0.1; threads that spin for partners not running, 0.5 and more.
-BREAKDOWN = 0.2
 # An interval takes so many visits; with fewer clean ones the broken ones are shown, and marked.
 LEAST_CLEAN = 2
 
@@ -51,6 +50,7 @@ class VisitLog:
     block: Block
     rounds: list[Round] = field(default_factory=list)
     wall_s: float | None = None
+    _trunk_s: tuple[int, float] = field(default=(0, math.inf), repr=False, compare=False)
 
     def samples_s(self, arm: Arm, clock: Clock = "wall") -> Array:
         """The arm's times, one per round; empty if it did not ride, or had no such clock."""
@@ -67,11 +67,21 @@ class VisitLog:
         return self.samples_s(arm, clock) / self.samples_s(to or self.block.arms[0], clock)
 
     @property
-    def is_broken(self) -> bool:
-        """Whether trunk and control, which are equal, scattered as they do in a breakdown alone."""
+    def scatter(self) -> float | None:
+        """Of the ratio of control to trunk, which are equal; None for fewer than two such pairs."""
         control = next((arm for arm in self.block.arms if arm.role == "control"), None)
-        scatter = None if control is None else spread(self.ratios(control))
-        return scatter is not None and scatter > BREAKDOWN
+        return None if control is None else spread(self.ratios(control))
+
+    @property
+    def trunk_s(self) -> float:
+        """The median of the trunk's times, infinite before the first.
+
+        Kept until the next round: every other visit of the trunk is held against it.
+        """
+        if self._trunk_s[0] != len(self.rounds):
+            median_s = float(np.median(self.samples_s(self.block.arms[0])))
+            self._trunk_s = (len(self.rounds), median_s)
+        return self._trunk_s[1]
 
     @property
     def measuring_s(self) -> float:
@@ -133,15 +143,34 @@ class Ledger:
 
         Visits in a breakdown are set aside, as long as enough others are left.
         """
-        clean = [log for log in self._all_visits_of(block) if not log.is_broken]
-        return clean if len(clean) >= LEAST_CLEAN else self._all_visits_of(block)
+        logs = [log for log in self.visits.values() if log.block.block == block and log.rounds]
+        clean = self._clean(logs)
+        return clean if len(clean) >= LEAST_CLEAN else logs
+
+    def is_broken(self, log: VisitLog) -> bool:
+        """Whether the visit, which has rounds, shows a breakdown, by itself or beside others.
+
+        A visit is known to be slow by the best one that its trunk has had in the same
+        setting, in whatever block. So what is told of it may change with every
+        visit that follows; and a run all of whose visits are slow, as under a load that
+        lasts from its start to its end, cannot be told so.
+        """
+        return not self._clean([log])
 
     def is_disturbed(self, block: str) -> bool:
         """Whether what is known of the block comes from visits in a breakdown."""
-        return any(log.is_broken for log in self.visits_of(block))
+        logs = self.visits_of(block)
+        return len(self._clean(logs)) < len(logs)
 
-    def _all_visits_of(self, block: str) -> list[VisitLog]:
-        return [log for log in self.visits.values() if log.block.block == block and log.rounds]
+    def _clean(self, logs: Sequence[VisitLog]) -> list[VisitLog]:
+        """Those of some visits with one trunk that show no breakdown."""
+        if not logs:
+            return []
+        best_s = min(log.trunk_s for log in self._all_visits_with(logs[0].block.arms[0]))
+        return [log for log in logs if not is_breakdown(log.scatter, log.trunk_s, best_s)]
+
+    def _all_visits_with(self, trunk: Arm) -> list[VisitLog]:
+        return [log for log in self.visits.values() if log.rounds and log.block.arms[0] == trunk]
 
     def failure(self, trial: Trial, quantity: Quantity) -> Outcome | None:
         """Why the trial has no such quantity, if it was tried and has none."""
@@ -162,9 +191,8 @@ class Ledger:
 
     def trunk_visits(self, trial: Trial) -> list[VisitLog]:
         """The visits, of whatever block, in which the trial's trunk was measured."""
-        trunk = Arm(trial.trunk, "trunk")
-        logs = [log for log in self.visits.values() if log.rounds and log.block.arms[0] == trunk]
-        return [log for log in logs if not log.is_broken] or logs
+        logs = self._all_visits_with(Arm(trial.trunk, "trunk"))
+        return self._clean(logs) or logs
 
     def block_of(self, trial: Trial, role: Role = "variant") -> str | None:
         """The block in which the trial was measured last."""

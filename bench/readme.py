@@ -23,8 +23,12 @@ from bench import plots, summary
 from bench.files import replacing
 from bench.ledger import Ledger
 from bench.method import contention as method_contention
+from bench.method import figure as coverage_figure
+from bench.method import pictures, proof_figure, recording
 from bench.method import proof_report as method_proof
 from bench.method import report as method_report
+from bench.method.arguments import LENGTHS_S
+from bench.method.proof import proof
 from bench.plots import claims
 from bench.record import read
 from bench.run.run_file import RECORDS
@@ -37,7 +41,7 @@ CONTENTION = Path("results/method/contention.csv")
 PROOF = Path("results/method/proof.csv")
 # Each with what its parts are made from.
 DOCUMENTS = {
-    Path("README.md"): f"{RESULTS / RECORDS}",
+    Path("README.md"): f"{RESULTS / RECORDS} and {PROOF}",
     Path("docs/method.md"): f"{RESULTS / RECORDS} and {CONTENTION}",
     Path("docs/coverage.md"): f"{COVERAGE}",
     Path("docs/proof.md"): f"{PROOF}",
@@ -53,9 +57,12 @@ def parts(ledger: Ledger, frame: pd.DataFrame, root: Path) -> dict[str, Callable
         "noise": lambda: summary.noise_line(frame) + "\n",
         "environment": lambda: _environment(ledger),
         "run": lambda: f"```\n{summary.report(ledger)}\n```\n",
-        "coverage": lambda: _experiment(root / COVERAGE, method_report.markdown),
-        "contention": lambda: _experiment(root / CONTENTION, method_contention.markdown),
-        "proof": lambda: _experiment(root / PROOF, method_proof.markdown),
+        "coverage": lambda: _experiment(root / COVERAGE, method_report.markdown, "coverage"),
+        "contention": lambda: _experiment(
+            root / CONTENTION, method_contention.markdown, "contention"
+        ),
+        "proof": lambda: _experiment(root / PROOF, method_proof.markdown, "method"),
+        "proof-summary": lambda: _experiment(root / PROOF, method_proof.summary, "method"),
     }
 
 
@@ -67,7 +74,11 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     folder = root / RESULTS
     ledger = Ledger(read(folder / RECORDS))
     frame = trials_frame(ledger)
-    stale = _stale_results(frame, folder) if check else []
+    stale = []
+    if check:
+        stale += _stale_results(frame, folder)
+        stale += _stale_proof(root / PROOF)
+        stale += _stale_pictures(root)
     if not check:
         write_table(frame, folder)
         plots.draw(frame, folder / "plots")
@@ -114,6 +125,27 @@ def _stale_results(frame: pd.DataFrame, folder: Path) -> list[str]:
     return stale
 
 
+def _stale_proof(table: Path) -> Iterator[str]:
+    """The proof's table, where its recordings say something else."""
+    recordings = recording.all_in(table.parent)
+    if not recordings and not table.exists():
+        return
+    expected = io.StringIO(proof(recordings, LENGTHS_S).to_csv(index=False))
+    try:
+        pd.testing.assert_frame_equal(pd.read_csv(table), pd.read_csv(expected), rtol=1e-6)
+    except (AssertionError, OSError):
+        yield f"{PROOF} does not follow from its recordings: `python -m bench.method proof`, then"
+
+
+def _stale_pictures(root: Path) -> Iterator[str]:
+    """Pictures of experiments that do not show their tables."""
+    for table, figure in ((COVERAGE, coverage_figure), (PROOF, proof_figure)):
+        if (root / table).exists():
+            frame = pd.read_csv(root / table)
+            if pictures.is_stale((root / table).parent, figure.STEM, frame, figure.title(frame)):
+                yield f"{table.with_suffix('.png')} does not show {table}: draw it anew, then"
+
+
 def _stale_tables(frame: pd.DataFrame, folder: Path) -> Iterator[str]:
     """Tables that are not the frame's; numbers may differ in their last digits."""
     if (folder / "table.md").read_text(encoding="utf-8") != summary.markdown(frame):
@@ -133,6 +165,7 @@ def _stale_tables(frame: pd.DataFrame, folder: Path) -> Iterator[str]:
 
 def _headline(frame: pd.DataFrame) -> str:
     """What SE as published costs, then what can be said of all ways of having it."""
+    frame = frame[frame["path"] == "eager"]
     measured = frame[(frame["placement"] != "none") & frame["overhead_pct"].notna()]
     full = measured[(measured["stages"] == "1+2+3+4") & (measured["blocks"] == "all")]
     if full.empty:
@@ -183,9 +216,11 @@ def _overhead(row: pd.Series) -> str:
     return f"{estimate} [{row['overhead_low_pct']:.1f}, {row['overhead_high_pct']:.1f}]"
 
 
-def _experiment(table: Path, markdown: Callable[[pd.DataFrame], str]) -> str:
+def _experiment(table: Path, markdown: Callable[[pd.DataFrame], str], session: str) -> str:
     """What an experiment on the method found; a checkout may hold none yet."""
-    return markdown(pd.read_csv(table)) if table.exists() else method_proof.NOTHING
+    if not table.exists():
+        return f"Nothing is committed yet: make it with `nox -s {session}`.\n"
+    return markdown(pd.read_csv(table))
 
 
 def _environment(ledger: Ledger) -> str:

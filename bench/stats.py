@@ -5,7 +5,7 @@ met the same machine. Rounds of one process resemble each other more than
 rounds of different processes do (address layout and thread placement shift a
 whole process, and what happens on the machine lasts longer than a round), so
 each process speaks with one voice, the median of its ratios, and an interval
-is Student's over these.
+is Student's over these, as if processes were independent of each other.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit
+from scipy.special import nctdtrinc, stdtr, stdtrit
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -59,11 +59,14 @@ class Interval:
 class Evidence:
     """What several processes say of a value: the mean of what each says, and its standard error.
 
-    The medians of k processes are k independent values whose spread holds
-    everything that makes one process differ from another, and all that
-    remains of the noise within, however heavy its tails or long its memory.
-    So the mean is distributed about the truth as Student's t with k - 1
-    degrees of freedom. With a single process the error is infinite.
+    The medians of k processes are taken for k independent values about the
+    truth. Then their spread holds everything that makes one process differ from
+    another, and all that remains of the noise within, however heavy its tails or
+    long its memory, and the mean is distributed about the truth as Student's t
+    with k - 1 degrees of freedom. Where a process resembles the one before, the
+    error is too small; what shifts all of them alike is not in it at all. How much
+    that matters is simulated: docs/coverage.md. With a single process the error is
+    infinite.
     """
 
     estimate: float
@@ -88,11 +91,13 @@ class Evidence:
     def detectable(self, alpha: float, power: float) -> float:
         """The distance from a value at which ``power`` of such estimates have a p below ``alpha``.
 
-        By the t distribution in place of the noncentral one, which is a little more.
+        By the noncentral t distribution: the error of each is an estimate too, which
+        with few processes and a small ``alpha`` costs much power.
         """
         if self.processes < 2:
             return math.inf
-        return (self._t(1 - alpha) + self._t(power)) * self.error
+        errors = nctdtrinc(self.processes - 1, 1 - power, self._t(1 - alpha))
+        return float(errors) * self.error
 
     def _t(self, probability: float) -> float:
         return float(stdtrit(self.processes - 1, probability))

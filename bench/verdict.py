@@ -8,6 +8,9 @@ have seen is then said beside it.
 Over a grid some of many variants seem slower by chance alone. So doubt is
 measured by the false-discovery rate (Benjamini and Hochberg, 1995): of all
 that are called slower, or not slower, in the long run at most so many are not.
+Of m ratios the one whose p is the k-th smallest must have it below k/m of that
+rate. So a grid of many in which few are slower asks for more than one ratio
+alone, and what could have been seen depends on the company too.
 """
 
 from __future__ import annotations
@@ -44,9 +47,21 @@ def differing(ratios: Sequence[Evidence]) -> list[bool]:
     )
 
 
-def detectable(ratio: Evidence) -> float:
-    """The smallest slowdown, as a fraction, that so noisy a measurement would mostly have found."""
-    return ratio.detectable(FALSE_DISCOVERY_RATE, POWER)
+def detectable(ratios: Sequence[Evidence]) -> list[float]:
+    """Of each ratio, the smallest slowdown that so noisy a measurement would mostly have found.
+
+    As a fraction; infinite where one process alone has measured. The ratios are
+    those that `judge` gets: one is called slower, the others being as they are, if
+    its p is no more than the share of the rate which those called slower have
+    among all, itself counted with them. That others might then be called slower
+    too, which would ask for less, is left out.
+    """
+    slower = [verdict == "slower" for verdict in judge(ratios)]
+    shares = [(sum(slower) + (not is_slower)) / len(slower) for is_slower in slower]
+    return [
+        ratio.detectable(FALSE_DISCOVERY_RATE * share, POWER)
+        for ratio, share in zip(ratios, shares, strict=True)
+    ]
 
 
 def _discovered(p_values: list[float]) -> list[bool]:

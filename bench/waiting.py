@@ -8,11 +8,13 @@ a forward takes longer in quiet, and pairs survive a load.
 
 from __future__ import annotations
 
+import os
 from typing import Literal, get_args
 
 Waiting = Literal["deployed", "passive"]
 WAITING: tuple[Waiting, ...] = get_args(Waiting)
 
+_OPENMP_PREFIXES = ("OMP_", "GOMP_", "KMP_")
 # GNU's OpenMP, which torch's wheels bring, reads the first two, Intel's the third.
 _PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
 
@@ -24,3 +26,16 @@ def variables(waiting: Waiting) -> dict[str, str]:
     environment says, holds.
     """
     return dict(_PASSIVE) if waiting == "passive" else {}
+
+
+def environment(waiting: Waiting) -> dict[str, str]:
+    """The environment of a process whose threads wait so, whatever this one was told."""
+    return with_openmp(variables(waiting))
+
+
+def with_openmp(settings: dict[str, str]) -> dict[str, str]:
+    """The environment with these settings of OpenMP and no others."""
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(_OPENMP_PREFIXES)
+    }
+    return {**inherited, **settings}

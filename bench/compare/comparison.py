@@ -20,11 +20,13 @@ from bench.ledger import Ledger
 from bench.record import Arm
 from bench.stats import Array, Evidence, Interval, evidence, quotient
 from bench.trial import Trial
-from bench.verdict import Verdict, judge
+from bench.verdict import Verdict, detectable, judge
 
 COUNTED = (
     "params", "se_params", "macs", "elementwise_ops", "ideal_bytes", "operators", "live_peak_bytes",
 )  # fmt: skip
+# Those of the operators that an eager forward calls; what compilers and runtimes make has others.
+OF_OPERATORS = ("ideal_bytes", "operators", "live_peak_bytes")
 # Measured once, and good to about a megabyte.
 WEIGHED = ("resident_growth_bytes", "device_peak_bytes")
 TRUNKS_OF_TWO_RUNS = "absolute times of two runs never are"
@@ -70,13 +72,18 @@ class TimeChange:
 
 @dataclass(frozen=True)
 class Pair:
-    """A trial of A beside one of B; where no time is compared, ``reason`` says why."""
+    """A trial of A beside one of B; where no time is compared, ``reason`` says why.
+
+    ``detectable`` is the smallest slowdown, as a fraction, that would mostly
+    have been found beside the other pairs; infinite where nothing bounds it.
+    """
 
     a: Trial
     b: Trial
     counts: tuple[CountChange, ...]
     time: TimeChange | None = None
     verdict: Verdict | None = None
+    detectable: float | None = None
     reason: str | None = None
 
 
@@ -103,8 +110,13 @@ class RunComparison:
 
 
 def known_trials(ledger: Ledger) -> list[Trial]:
-    """What a run planned or measured, in the order of its records."""
-    riding = (arm.trial for log in ledger.visits.values() for arm in log.block.arms)
+    """What a run planned or measured, in the order of its records.
+
+    The eager trunk beside another path rides along only, and is not measured in its own setting.
+    """
+    riding = (
+        arm.trial for log in ledger.visits.values() for arm in log.block.arms if arm.role != "eager"
+    )
     return list(dict.fromkeys([*ledger.planned, *riding]))
 
 
@@ -179,11 +191,12 @@ class _Side:
     def known(self) -> dict[str, int]:
         """What was counted or weighed of it, by name."""
         records = (self.run.counts.get(self.trial.counted), self.run.memory.get(self.trial))
+        hidden = () if self.trial.path.calls_operators else OF_OPERATORS
         return {
             name: value
             for record in records
             for name in COUNTED + WEIGHED
-            if (value := getattr(record, name, None)) is not None
+            if name not in hidden and (value := getattr(record, name, None)) is not None
         }
 
     def overhead(self, block: str) -> Interval | None:
@@ -244,12 +257,14 @@ def _unpaired(a: _Side, b: _Side) -> TimeChange:
 
 def _judged(pairs: Sequence[Pair]) -> list[Pair]:
     """With the verdict on each that has a time; what is in doubt is undecided."""
-    verdicts = iter(judge([pair.time.ratio for pair in pairs if pair.time]))
+    ratios = [pair.time.ratio for pair in pairs if pair.time]
+    said = iter(zip(judge(ratios), detectable(ratios), strict=True))
     judged = []
     for pair in pairs:
-        verdict = next(verdicts) if pair.time else None
-        is_doubted = pair.time is not None and pair.time.doubt is not None
-        judged.append(replace(pair, verdict="undecided" if is_doubted else verdict))
+        verdict, reach = next(said) if pair.time else (None, None)
+        if pair.time is not None and pair.time.doubt is not None:
+            verdict = "undecided"
+        judged.append(replace(pair, verdict=verdict, detectable=reach))
     return judged
 
 

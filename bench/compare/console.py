@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -12,7 +13,7 @@ from bench.compare.comparison import WEIGHED, Pair, RunComparison, TimeChange, T
 from bench.environment import Source
 from bench.stats import Interval
 from bench.trial import Trial
-from bench.verdict import Verdict, detectable
+from bench.verdict import Verdict
 
 # So many variants that are slower are named in the first line.
 NAMED = 5
@@ -37,8 +38,8 @@ def verdict_line(pair: Pair) -> str:
         line += ", since one process alone gives no interval"
     elif time.doubt is not None:
         line += f", since {time.doubt}"
-    elif pair.verdict == "undecided":
-        line += f", a slowdown of {100 * detectable(time.ratio):.1f} % would mostly have been found"
+    elif pair.verdict == "undecided" and pair.detectable is not None:
+        line += f", a slowdown of {100 * pair.detectable:.1f} % would mostly have been found"
     return f"{line[0].upper() if _is_trunk(pair.b) else line[0]}{line[1:]} ({_how(time)})."
 
 
@@ -161,10 +162,10 @@ def _run_cells(pair: Pair) -> tuple[str, ...]:
 
 def _word(pair: Pair) -> str:
     """The verdict; where it is open, with the cause, or with what could have been seen."""
-    time = pair.time
-    if pair.verdict != "undecided" or time is None or not time.ratio.interval().is_bounded:
+    time, reach = pair.time, pair.detectable
+    if pair.verdict != "undecided" or time is None or reach is None or math.isinf(reach):
         return str(pair.verdict)
-    return f"undecided ({time.doubt or f'<{100 * detectable(time.ratio):.1f}'})"
+    return f"undecided ({time.doubt or f'<{100 * reach:.1f}'})"
 
 
 def _print_counts(pairs: Sequence[Pair], console: Console) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ import pandas as pd
 from bench.compare.comparison import Pair, RunComparison, TrialComparison
 from bench.files import replacing
 from bench.stats import Interval
-from bench.verdict import detectable
 
 
 def write_json(comparison: TrialComparison | RunComparison, path: Path) -> None:
@@ -44,14 +44,14 @@ def row(pair: Pair) -> dict[str, Any]:
     """All of a pair, flat, units in the names; what is missing or unbounded is None."""
     time = pair.time
     ratio = None if time is None else time.ratio
-    is_bounded = ratio is not None and ratio.interval().is_bounded
+    reach = pair.detectable
     cells: dict[str, Any] = {
         "trial_a": pair.a.key,
         "trial_b": pair.b.key,
         "paired": None if time is None else time.is_paired,
         **_percents("change", None if ratio is None else ratio.interval().scaled(1.0, -1.0)),
         "verdict": pair.verdict,
-        "detectable_pct": 100 * detectable(ratio) if ratio is not None and is_bounded else None,
+        "detectable_pct": None if reach is None or math.isinf(reach) else 100 * reach,
         "reason": pair.reason if time is None else time.doubt,
     }
     for place, side in enumerate("ab"):

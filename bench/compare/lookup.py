@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.run.run_file import RECORDS
+from bench.trial import Path as RunPath
 from bench.trial import Trial
 
 NEAREST = 3
@@ -32,13 +33,21 @@ def find_trial(trials: Sequence[Trial], name: str) -> Trial:
         trials: those of a run.
         name: ``standard-r16``, ``resnet18/standard-r16`` or a key; a key may
             be cut off before any ``@``, and lack its architecture. ``none`` is
-            the plain trunk.
+            the plain trunk. ``standard-r16@fused`` names the path too; where
+            none is named and there are several, eager PyTorch is meant.
 
     Raises:
         ValueError: if the name fits none, with the nearest names; or several,
             with their keys.
     """
-    fitting = [trial for trial in trials if _fits(name, trial.key)]
+    short, path = _split(name)
+    fitting = [
+        trial
+        for trial in trials
+        if _fits(short, trial.key) and (path is None or trial.path == path)
+    ]
+    if path is None and len(fitting) > 1:
+        fitting = [trial for trial in fitting if trial.path.is_plain] or fitting
     if len(fitting) == 1:
         return fitting[0]
     if not fitting:
@@ -50,6 +59,15 @@ def find_trial(trials: Sequence[Trial], name: str) -> Trial:
         f"{name!r} fits {len(keys)} trials, so give more of the key: "
         f"{', '.join(keys[:LISTED])}{more}"
     )
+
+
+def _split(name: str) -> tuple[str, RunPath | None]:
+    """A name without its path, and that path if it tells one."""
+    short, _, last = name.rpartition("@")
+    try:
+        return (short, RunPath.named(last)) if short else (name, None)
+    except ValueError:
+        return name, None
 
 
 def _fits(name: str, key: str) -> bool:

@@ -2,7 +2,8 @@
 
 ``python -m bench.measure.pairs --arms none,none,standard-r16 --seconds 6``
 prints a Round a line, whose samples stand in the order of the arms. An arm
-``slowed-K`` is the trunk behind K small operators.
+``slowed-K`` is the trunk behind K small convolutions, and ``none@onnxruntime`` the
+trunk by another executor.
 
 With ``--sequence SECONDS`` each arm runs by itself instead. Then the first
 line tells the order they ran in and what torch's benchmark timer takes for
@@ -20,6 +21,8 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from itertools import chain
+from typing import cast
 
 import torch
 from torch import nn
@@ -32,7 +35,7 @@ from bench.measure.slowed import Slowed
 from bench.measure.timers import WallTimer
 from bench.order import balanced_orders
 from bench.record import encode
-from bench.trial import Trial, Variant, Workload
+from bench.trial import EXECUTORS, Executor, Path, Trial, Variant, Workload
 from se_models.config import Architecture, SEConfig
 
 ARCHITECTURE: Architecture = "resnet18"
@@ -48,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     workload = Workload(size=options.size, threads=options.threads)
     trunks = subject.Trunks()
+    if options.touch == "all":
+        _touch_by_all_threads(trunks.placed(ARCHITECTURE, workload))
     forwards = [_forward(name, workload, trunks) for name in options.arms]
     if options.wait and not _told_to_go():
         return
@@ -75,6 +80,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--sequence", type=float, metavar="SECONDS", help="no rounds: each arm alone, for so long"
     )
+    parser.add_argument(
+        "--touch", choices=("one", "all"), default="one",
+        help="which threads touch the trunk's pages first, and so decide where they lie",
+    )  # fmt: skip
     parser.add_argument("--wait", action="store_true", help="run nothing until sent a line")
     parser.add_argument("--seed", type=int, default=0, help="of the orders")
     return parser.parse_args(arguments)
@@ -82,8 +91,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _arms(text: str) -> list[str]:
     names = text.split(",")
-    for name in names:
+    for arm in names:
+        name, at, executor = arm.partition("@")
         operators = name.removeprefix(SLOWED)
+        if at and executor not in EXECUTORS:
+            raise argparse.ArgumentTypeError(
+                f"executor must be from {', '.join(EXECUTORS)}, got {executor!r}"
+            )
         if name not in ARMS and (operators == name or not operators.isdecimal()):
             raise argparse.ArgumentTypeError(
                 f"must be from {', '.join(ARMS)}, {SLOWED}K, got {name!r}"
@@ -115,9 +129,18 @@ def _print_sequence(forwards: Sequence[Forward], seconds: float, seed: int) -> N
         print(json.dumps(times_s))
 
 
-def _forward(name: str, workload: Workload, trunks: subject.Trunks) -> Forward:
+@torch.no_grad()
+def _touch_by_all_threads(model: nn.Module) -> None:
+    """Copy every tensor, each thread its share: a page lies near the thread that wrote it first."""
+    for tensor in chain(model.parameters(), model.buffers()):
+        tensor.data = tensor.data.clone()
+
+
+def _forward(arm: str, workload: Workload, trunks: subject.Trunks) -> Forward:
+    name, _, executor = arm.partition("@")
     config = ARMS.get(name, ARMS["none"])
-    trial = Trial(Variant(ARCHITECTURE, config), workload)
+    path = Path(executor=cast(Executor, executor or "eager"))
+    trial = Trial(Variant(ARCHITECTURE, config), workload, path)
     with torch.no_grad():
         built, example = subject.build(trial, trunks)
         model: nn.Module = built

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-# So small that a call of the operator costs about a microsecond: many of them make a percent.
-_SHAPE = (64,)
+# So small that a row is about a thousandth of a small network's forward.
+_CHANNELS, _WIDTH = 32, 16
 
 
 class Slowed(nn.Module):
-    """Runs a small operator so many times, then the model; the output is the model's own.
+    """Runs a convolution of so many rows, then the model; the output is the model's own.
 
-    Work, since a sleeping thread would give its CPU away, which no slower model does.
+    Work, since a sleeping thread would give its CPU away, and work of the
+    model's own kind: what one thread does alone is slowed otherwise than a
+    forward when others take a CPU.
     """
 
-    def __init__(self, model: nn.Module, operators: int) -> None:
+    def __init__(self, model: nn.Module, rows: int) -> None:
         super().__init__()
-        if operators < 1:
-            raise ValueError(f"operators must be a positive integer, got {operators}")
+        if rows < 1:
+            raise ValueError(f"rows must be a positive integer, got {rows}")
         self.model = model
-        self.operators = operators
-        self._small = torch.ones(_SHAPE)
+        self._map = torch.ones(1, _CHANNELS, rows, _WIDTH)
+        self._weight = torch.ones(_CHANNELS, _CHANNELS, 3, 3)
 
     def forward(self, example: Tensor) -> Tensor:
         """``model(example)``, later."""
-        for _ in range(self.operators):
-            torch.relu(self._small)
+        F.conv2d(self._map, self._weight, padding=1)
         output: Tensor = self.model(example)
         return output

@@ -19,7 +19,7 @@ WAITING: dict[Load, Waiting] = {"quiet": "deployed", "loaded": "passive"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit code is 0, 1 (it failed), 2 (wrong usage) or 130 (Ctrl-C)."""
+    """Run a command; the exit code is 0, 1 (it failed), 2 (refused) or 130 (Ctrl-C)."""
     options = parser().parse_args(arguments)
     named = f"python -m bench.method {options.name}"
     try:
@@ -78,7 +78,10 @@ def _run(options: argparse.Namespace) -> int:
                 seed=options.seed,
             )
             record(asked, options.out, machine, source, effort, _tell)
-    except (recording.RefusedError, MeasuringError) as error:
+    except recording.RefusedError as error:
+        print(f"python -m bench.method run: error: {error}", file=sys.stderr)
+        return 2
+    except MeasuringError as error:
         print(f"python -m bench.method run: {error}", file=sys.stderr)
         return 1
     return _make_proof(options.out, LENGTHS_S)
@@ -96,8 +99,8 @@ def _make_proof(folder: Path, lengths_s: Sequence[float]) -> int:
         for path in write(folder, lengths_s):
             print(path)
     except RefusedError as error:
-        print(f"python -m bench.method proof: {error}", file=sys.stderr)
-        return 1
+        print(f"python -m bench.method proof: error: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

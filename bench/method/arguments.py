@@ -9,6 +9,7 @@ from typing import TypeAlias
 from bench.cpus import default_threads
 from bench.method.load import LOADS
 from bench.options import seconds
+from bench.run.schedule import PROCESSES
 from bench.waiting import WAITING
 
 OUT = Path("results/method")
@@ -22,10 +23,11 @@ _COVERAGE = """\
 Simulate whole runs, and count how often their 95 % intervals hold the truth.
 
 Made-up ratios (normal noise, heavy tails, drift, two modes, autocorrelation,
-with and without process effects) arrive process by process until the rule
-that stops real runs says so. Every way of making intervals that was considered
-meets the same ratios. Leaves coverage.csv and its picture in --out; with the
-default --out, `nox -s readme` then puts the tables into docs/coverage.md.
+with and without process effects, of processes that are independent or not)
+arrive process by process until the rule that stops real runs says so. Every
+way of making intervals that was considered meets the same ratios. Leaves
+coverage.csv and its picture in --out; with the default --out, `nox -s readme`
+then puts the tables into docs/coverage.md.
 """
 _COVERAGE_EXAMPLES = """\
 examples:
@@ -99,7 +101,7 @@ def _add_contention(commands: _Commands) -> None:
     added = _command(commands, "contention", _CONTENTION, _CONTENTION_EXAMPLES,
                      "measure what breaks pairs down when other work takes the CPUs")  # fmt: skip
     added.add_argument(
-        "--processes", type=_count, default=6, metavar="N",
+        "--processes", type=_count, default=5, metavar="N",
         help="processes of each way of waiting under each load (default: %(default)s)",
     )  # fmt: skip
     added.add_argument(
@@ -137,7 +139,7 @@ def _add_run(commands: _Commands) -> None:
         help="models that equal the trunk, beside the slowed ones (default: %(default)s)",
     )  # fmt: skip
     added.add_argument(
-        "--processes", type=_count, default=5, metavar="N",
+        "--processes", type=_count, default=PROCESSES, metavar="N",
         help="processes that share a comparison by this suite (default: %(default)s)",
     )  # fmt: skip
     added.add_argument(

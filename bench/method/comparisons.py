@@ -5,16 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
+from bench.breakdown import is_breakdown
+from bench.ledger import LEAST_CLEAN
+from bench.method import ratios
 from bench.method.lines import Paired, Sequential
 from bench.method.recording import Recording
-from bench.method.rivals import RIVALS, Told
+from bench.method.rivals import RIVALS, Told, all_told
 from bench.record import select
-from bench.stats import Evidence, evidence, quotient
-from bench.verdict import MARGIN, judge
+from bench.stats import Array, Evidence, evidence, quotient
+from bench.verdict import MARGIN, Verdict, differing, judge
 
 SUITE = "this suite"
 METHODS = (SUITE, *RIVALS)
@@ -24,23 +28,44 @@ GATE = 0.05
 
 @dataclass(frozen=True)
 class Set:
-    """The processes of one comparison by every method."""
+    """The processes of one comparison by every method; ``alone_s`` is what each arm got alone."""
 
     paired: tuple[Paired, ...]
     sequential: Sequential
+    alone_s: float
+
+    @cached_property
+    def ratios(self) -> Array:
+        """What each process in rounds says of each arm: processes, arms."""
+        return np.stack([ratios.ratios(line.said) for line in self.paired])
+
+    @cached_property
+    def trunks_s(self) -> list[float]:
+        """The median of the trunk's times in each process."""
+        return [ratios.trunk_s(line.said) for line in self.paired]
+
+    @cached_property
+    def told(self) -> list[dict[str, Told]]:
+        """What each rival says of each arm."""
+        said = self.sequential.said
+        return [
+            all_told(1e-9 * np.array(each), self.alone_s, said.timer_overhead_s)
+            for each in said.wall_ns
+        ]
 
 
 def complete_sets(recording: Recording) -> list[Set]:
     """In their order; a set that the end of the budget cut short is left out."""
-    wanted = recording.header.parameters.processes
+    asked = recording.header.parameters
     alone = {line.set: line for line in select(recording.lines, Sequential)}
     paired: dict[int, list[Paired]] = {}
     for line in select(recording.lines, Paired):
         paired.setdefault(line.set, []).append(line)
+    alone_s = asked.length_s / len(asked.arms_pct)
     return [
-        Set(tuple(paired[number]), alone[number])
+        Set(tuple(paired[number]), alone[number], alone_s)
         for number in sorted(paired)
-        if number in alone and len(paired[number]) == wanted
+        if number in alone and len(paired[number]) == asked.processes
     ]
 
 
@@ -53,63 +78,102 @@ def pools(recording: Recording, lengths_s: Sequence[float]) -> list[int]:
 def comparisons(recording: Recording, pool: int = 1) -> pd.DataFrame:
     """A row for each method, arm and comparison of ``pool`` sets taken together.
 
-    ``ratio`` is the arm's to the trunk, with its 95 % interval, whose ends are
-    missing where nothing bounds it. ``flagged`` is this suite's verdict
-    *slower*, or a rival's ratio beyond the suite's margin. Of rivals, ``gated``
-    is a ratio beyond the gate's; of this suite, ``not_slower`` is the verdict.
-    ``adjacent`` tells of rivals whether the arm always ran right before or after the trunk.
+    ``ratio`` is the arm's to the trunk, with its standard error and 95 %
+    interval, whose ends are missing where nothing bounds it. ``slower`` and
+    ``not_slower`` are this suite's verdicts; of rivals they are the same rule's
+    on the error that follows from what they print. Of rivals, ``beyond_margin``
+    and ``gated`` are a ratio beyond the suite's margin and beyond the gate's, and
+    ``adjacent`` tells whether the arm always ran right before or after the trunk.
     """
     return pd.DataFrame(list(_rows(recording, pool)))
 
 
 def suite_says(sets: Sequence[Set], arm: int) -> Evidence:
-    """This suite's evidence: medians of all processes, of each set and of all sets."""
-    medians = [np.array([line.said.ratios[arm]]) for each in sets for line in each.paired]
-    found = evidence(medians)
+    """This suite's evidence: the processes of all sets, but for those in a breakdown."""
+    found = evidence([np.array([ratio]) for ratio in _clean(sets)[:, arm]])
     assert found is not None  # a set has processes
     return found
 
 
+def suite_judges(sets: Sequence[Set], arm: int, controls: Sequence[int]) -> Verdict:
+    """This suite's verdict on an arm; undecided where its control differs from the trunk.
+
+    The control is an equal model that is not the arm itself.
+    """
+    control = next(each for each in controls if each != arm)
+    if differing([suite_says(sets, control)])[0]:
+        return "undecided"
+    return judge([suite_says(sets, arm)])[0]
+
+
 def rival_says(sets: Sequence[Set], rival: str, arm: int) -> Evidence:
-    """One time over another, as a rival tells them."""
-    told = [each.sequential.said.told[rival] for each in sets]
-    return quotient(pooled([arms[arm] for arms in told]), pooled([arms[0] for arms in told]))
+    """One time over another, as a rival tells them.
+
+    Of one set, with the errors that it prints; of several, their mean, and the
+    error by which the sets' ratios differ, which holds all that moves a process.
+    """
+    each = [quotient(_of(one, rival, arm), _of(one, rival, 0)) for one in sets]
+    if len(each) == 1:
+        return each[0]
+    found = evidence([np.array([one.estimate]) for one in each])
+    assert found is not None
+    return found
 
 
-def pooled(told: Sequence[Told]) -> Evidence:
-    """The mean of what a tool said several times; errors add in squares."""
-    estimate = float(np.mean([each.value_s for each in told]))
-    errors_s = [each.error_s for each in told if each.error_s is not None]
-    if len(errors_s) < len(told):
-        return Evidence(estimate, math.inf, 1)
-    error_s = math.sqrt(sum(error**2 for error in errors_s)) / len(told)
-    return Evidence(estimate, error_s, sum(each.samples for each in told))
+def _clean(sets: Sequence[Set]) -> Array:
+    """Ratios of the processes that saw no breakdown, or of all where too few are left."""
+    said = np.concatenate([each.ratios for each in sets])
+    best_s = min(min(each.trunks_s) for each in sets)
+    broken = [
+        is_breakdown(ratios.scatter(line.said, 1), trunk_s, best_s)
+        for each in sets
+        for line, trunk_s in zip(each.paired, each.trunks_s, strict=True)
+    ]
+    clean = said[~np.array(broken)]
+    return clean if len(clean) >= LEAST_CLEAN else said
+
+
+def _of(one: Set, rival: str, arm: int) -> Evidence:
+    told = one.told[arm][rival]
+    if told.error_s is None:
+        return Evidence(told.value_s, math.inf, 1)
+    return Evidence(told.value_s, told.error_s, told.samples)
 
 
 def _rows(recording: Recording, pool: int) -> Iterator[dict[str, object]]:
     sets = complete_sets(recording)
-    slowed = list(enumerate(recording.header.parameters.arms_pct))[1:]
+    asked = recording.header.parameters
+    arms = list(enumerate(asked.arms_pct))[1:]
+    controls = [arm for arm, slowed_pct in arms if not slowed_pct]
     for number in range(len(sets) // pool):
         chosen = sets[number * pool : (number + 1) * pool]
-        for arm, slowed_pct in slowed:
+        for arm, slowed_pct in arms:
             about = {"comparison": number, "arm": arm, "slowed_pct": slowed_pct}
-            known = suite_says(chosen, arm)
-            verdict = judge([known])[0]
+            verdict = suite_judges(chosen, arm, controls)
             yield {
-                "method": SUITE, **about, **_interval(known), "flagged": verdict == "slower",
-                "gated": None, "not_slower": verdict == "not slower", "adjacent": None,
+                "method": SUITE, **about, **_told(suite_says(chosen, arm)),
+                "slower": verdict == "slower", "not_slower": verdict == "not slower",
+                "beyond_margin": None, "gated": None, "adjacent": None,
             }  # fmt: skip
             adjacent = all(each.sequential.said.is_next_to_trunk(arm) for each in chosen)
             for rival in RIVALS:
                 known = rival_says(chosen, rival, arm)
+                verdict = judge([known])[0]
                 yield {
-                    "method": rival, **about, **_interval(known),
-                    "flagged": known.estimate > 1 + MARGIN, "gated": known.estimate > 1 + GATE,
-                    "not_slower": None, "adjacent": adjacent,
+                    "method": rival, **about, **_told(known),
+                    "slower": verdict == "slower", "not_slower": verdict == "not slower",
+                    "beyond_margin": known.estimate > 1 + MARGIN,
+                    "gated": known.estimate > 1 + GATE, "adjacent": adjacent,
                 }  # fmt: skip
 
 
-def _interval(known: Evidence) -> dict[str, float]:
+def _told(known: Evidence) -> dict[str, float]:
     interval = known.interval()
     low, high = (interval.low, interval.high) if interval.is_bounded else (math.nan, math.nan)
-    return {"ratio": known.estimate, "low": low, "high": high}
+    return {
+        "ratio": known.estimate,
+        "error": known.error,
+        "degrees": known.processes - 1,
+        "low": low,
+        "high": high,
+    }

@@ -1,14 +1,15 @@
 """What makes pairs break down when other work takes the CPUs, and what survives it.
 
 Two equal trunks and SE as published, in rounds, by fresh processes: with
-threads that wait in several ways, one thread, threads bound to CPUs; in quiet
-and under a load that is started for the purpose. Told are wall time and the
+threads that wait in several ways, one thread, threads bound to CPUs, pages that
+all threads touched first, and another runtime's threads beside; in quiet and
+under a load that is started for the purpose. Told are wall time and the
 process's CPU time.
 """
 
 from __future__ import annotations
 
-import os
+import importlib.util
 import random
 import subprocess
 import sys
@@ -19,29 +20,31 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bench.cpus import usable_cpus
+from bench.cpus import allowed_cpus, usable_cpus
 from bench.files import replacing
 from bench.method.load import LOADS, under
 from bench.record import Round, decode, select
-from bench.stats import Array, spread
-from bench.waiting import variables
+from bench.stats import Array, Evidence, evidence, quotient, spread
+from bench.waiting import variables, with_openmp
 
 CONTENTION = "contention.csv"
-# What OpenMP reads; what the caller has set must not reach a policy that sets none.
-_OPENMP_PREFIXES = ("OMP_", "GOMP_", "KMP_")
+ARMS = "none,none,standard-r16"
+# With thread pools of their own, which should sleep while other arms run.
+RUNTIMES = ("onnxruntime", "openvino")
 
 
 @dataclass(frozen=True)
 class Policy:
-    """A way for the threads of a forward to work together."""
+    """A way for the threads of a forward to work together; flags are `bench.measure.pairs`'s."""
 
     name: str
     threads: int
     variables: dict[str, str] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
 
 
 def policies(cpus: int) -> tuple[Policy, ...]:
-    """Those that are compared: all CPUs, but for the last two."""
+    """Those that are compared: all CPUs, but for the last two; beside what runtimes there are."""
     spinning = [
         Policy(f"spin count {count:,}", cpus, {"GOMP_SPINCOUNT": str(count)})
         for count in (100_000, 10_000, 1_000)
@@ -51,8 +54,14 @@ def policies(cpus: int) -> tuple[Policy, ...]:
         *spinning,
         Policy("passive", cpus, variables("passive")),
         Policy("bound to cores", cpus, {"OMP_PROC_BIND": "close", "OMP_PLACES": "cores"}),
+        Policy("first touched by all", cpus, flags=("--touch", "all")),
+        *(
+            Policy(f"beside {runtime}", cpus, flags=("--arms", f"{ARMS},none@{runtime}"))
+            for runtime in RUNTIMES
+            if importlib.util.find_spec(runtime)
+        ),
         Policy("one thread", 1),
-        Policy("one thread, pinned", 1, {"GOMP_CPU_AFFINITY": "0"}),
+        Policy("one thread, pinned", 1, {"GOMP_CPU_AFFINITY": str(min(allowed_cpus()))}),
     )
 
 
@@ -81,20 +90,18 @@ def _rows(
             tell(f"process {number + 1} of {processes} of each policy, {load}")
             with under(load, cpus):
                 for policy in rng.sample(ways, len(ways)):
-                    rounds = _measure(policy, seconds, size, number)
+                    rounds = _measure(policy, seconds, size, rng.getrandbits(31))
                     yield {"load": load, "policy": policy.name, **_summary(rounds)}
 
 
 def _measure(policy: Policy, seconds: float, size: int, seed: int) -> list[Round]:
-    inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith(_OPENMP_PREFIXES)
-    }
     command = [
         sys.executable, "-m", "bench.measure.pairs", "--threads", str(policy.threads),
-        "--size", str(size), "--seconds", str(seconds), "--seed", str(seed),
+        "--size", str(size), "--seconds", str(seconds), "--seed", str(seed), *policy.flags,
     ]  # fmt: skip
+    # What the caller has set must not reach a policy that sets none.
     done = subprocess.run(
-        command, env={**inherited, **policy.variables}, stdout=subprocess.PIPE, check=True
+        command, env=with_openmp(policy.variables), stdout=subprocess.PIPE, check=True
     )
     return list(select(map(decode, done.stdout.splitlines()), Round))
 
@@ -128,21 +135,56 @@ def write(frame: pd.DataFrame, folder: Path) -> Path:
 
 
 def markdown(frame: pd.DataFrame) -> str:
-    """A line per load and policy: typical speed and scatter, and how far processes disagree."""
+    """A line per load and policy, and whether waiting and load change what SE costs."""
+    return f"{_table(frame)}\n\n{_differences(frame)}\n"
+
+
+def _table(frame: pd.DataFrame) -> str:
+    """Typical speed and scatter, how far processes disagree, and what they agree on."""
     groups = frame.groupby(["load", "policy"], sort=False)
     table = pd.DataFrame(
         {
             "processes": groups.size(),
             "trunk, ms": groups["trunk_ms"].median().map("{:.1f}".format),
             "scatter of pairs, %": groups["scatter_pct"].median().map("{:.1f}".format),
-            "A/A by wall time, %": groups["control_pct"].apply(_ends),
-            "A/A by CPU time, %": groups["control_cpu_pct"].apply(_ends),
-            "SE by wall time, %": groups["se_pct"].apply(_centre),
+            "A/A, %": groups["control_pct"].apply(_centre),
+            "A/A, least to most": groups["control_pct"].apply(_ends),
+            "A/A by CPU time, %": groups["control_cpu_pct"].apply(_centre),
+            "SE, %": groups["se_pct"].apply(_centre),
             "SE by CPU time, %": groups["se_cpu_pct"].apply(_centre),
         }
     ).reset_index()
+    order = [*LOADS, *(policy.name for policy in policies(1))]
+    places = {name: place for place, name in enumerate(order)}
+    table = table.sort_values(
+        ["load", "policy"], key=lambda column: column.map(places).fillna(len(places))
+    )
     text = ["left"] * 2 + ["right"] * (len(table.columns) - 2)
-    return table.to_markdown(index=False, disable_numparse=True, colalign=text) + "\n"
+    return table.to_markdown(index=False, disable_numparse=True, colalign=text)
+
+
+def _differences(frame: pd.DataFrame) -> str:
+    """Of a model with SE by one way over the same by another, each over its own trunk."""
+    lines = []
+    for column, clock in (("se_pct", "wall time"), ("se_cpu_pct", "CPU time")):
+        for one, other in (
+            (("quiet", "deployed"), ("quiet", "passive")),
+            (("loaded", "passive"), ("quiet", "passive")),
+        ):
+            known = [_evidence(frame, column, *way) for way in (one, other)]
+            if known[0] is None or known[1] is None:
+                continue
+            change = quotient(known[0], known[1]).interval().scaled(100, -100)
+            lines.append(
+                f"- By {clock} the ratio of SE to its trunk, {one[1]} in {one[0]} over {other[1]} "
+                f"in {other[0]}: {change.estimate:+.1f} [{change.low:+.1f}, {change.high:+.1f}] %."
+            )
+    return "\n".join(lines)
+
+
+def _evidence(frame: pd.DataFrame, column: str, load: str, policy: str) -> Evidence | None:
+    rows = frame[(frame["load"] == load) & (frame["policy"] == policy)]
+    return evidence([np.array([1 + overhead / 100]) for overhead in rows[column]])
 
 
 def _ends(values: pd.Series) -> str:

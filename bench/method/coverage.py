@@ -13,8 +13,9 @@ import pandas as pd
 from bench.files import replacing
 from bench.method.intervals import CANDIDATES, IN_USE, Candidate
 from bench.method.noise import NOISES, Noise, ratios
+from bench.method.shares import share
 from bench.method.stopping import BLOCKS, FIXED, FULL_BLOCK, LONE, Rule, stopped
-from bench.stats import LEVEL, Array, Evidence
+from bench.stats import Array, Evidence
 from bench.verdict import judge
 
 TABLE = "coverage.csv"
@@ -37,31 +38,46 @@ class Cell:
     process_effect: float
     rules: tuple[Rule, ...]
 
-    def lone(self, runs: int, rng: np.random.Generator) -> Array:
-        """Runs of one arm: runs, 1, processes, rounds."""
-        return self._draw(runs, 1, rng)
+    def draw(self, runs: int, rule: Rule, rng: np.random.Generator) -> Array:
+        """As many runs as asked for, of as many arms and processes as the rule may take.
 
-    def blocks(self, runs: int, rng: np.random.Generator) -> Array:
-        """Runs of full blocks: runs, arms, processes, and for each process its median only.
-
-        Arms share what their trunk does: each has, in so many processes that two
-        correlate as they should, the ratios of one arm that is in no block. So
-        every arm by itself is noise of its kind, unchanged.
+        Returns:
+            What `stopped` takes: of an arm by itself all rounds, of blocks their medians.
         """
-        medians = np.median(self._draw(runs, FULL_BLOCK + 1, rng), axis=3, keepdims=True)
-        own, trunks = medians[:, :-1], medians[:, -1:]
-        return np.where(rng.random(own.shape) < math.sqrt(BETWEEN_ARMS), trunks, own)
+        return self._blocks(runs, rule, rng) if rule.arms > 1 else self._lone(runs, rule, rng)
 
-    def _draw(self, runs: int, arms: int, rng: np.random.Generator) -> Array:
-        most = max(rule.most for rule in self.rules)
-        drawn = ratios(self.noise, self.process_effect, rng, (runs * arms, most, ROUNDS))
-        return drawn.reshape(runs, arms, most, ROUNDS)
+    def _lone(self, runs: int, rule: Rule, rng: np.random.Generator) -> Array:
+        drawn = ratios(self.noise, self.process_effect, rng, (runs, rule.most, ROUNDS))
+        return drawn[:, None, :, None]
+
+    def _blocks(self, runs: int, rule: Rule, rng: np.random.Generator) -> Array:
+        """Arms share what their trunk does: its effects in part, its noise in some processes.
+
+        Effects are normal, so that a sum of two with the right weights is as one of
+        them. Of the noise each arm has, in so many processes that two correlate as
+        they should, that of one arm that is in no block. So every arm by itself has
+        noise and effects of the cell's kind, unchanged.
+        """
+        arms, processes = rule.arms + 1, rule.most
+        effects = self.noise.effects(rng, (runs * arms, processes)).reshape(runs, arms, -1)
+        own, trunks = effects[:, :-1], effects[:, -1:]
+        shared = math.sqrt(BETWEEN_ARMS) * trunks + math.sqrt(1 - BETWEEN_ARMS) * own
+        noise = self.noise.draw(rng, (runs * arms, processes, ROUNDS))
+        shown = [round(ROUNDS * look / rule.looks) for look in range(1, rule.looks + 1)]
+        medians = np.stack([np.median(noise[..., :rounds], axis=2) for rounds in shown], axis=2)
+        medians = medians.reshape(runs, arms, processes, rule.looks)
+        is_trunks = rng.random(own.shape) < math.sqrt(BETWEEN_ARMS)
+        medians = np.where(is_trunks[..., None], medians[:, -1:], medians[:, :-1])
+        said = (1 + self.process_effect * shared[..., None]) * (1 + medians)
+        return np.asarray(said[..., None])
 
 
+# Without effects, no kind of them differs from another.
 CELLS = tuple(
     Cell(noise, effect, FIXED if effect == LARGE_EFFECT else (*BLOCKS, *LONE, *FIXED))
     for noise in NOISES
     for effect in (*EFFECTS, LARGE_EFFECT)
+    if effect or noise.is_independent
 )
 
 
@@ -77,7 +93,7 @@ def coverage(
     ``SLOWDOWN``, each judged alone.
 
     Args:
-        runs: simulated in each cell; every candidate meets the same.
+        runs: simulated for each cell and rule; every candidate meets the same.
         cells: what is simulated.
         tell: gets a line before each cell.
         seed: of the noise.
@@ -86,10 +102,8 @@ def coverage(
     for place, cell in enumerate(cells, start=1):
         effect_pct = 100 * cell.process_effect
         tell(f"{place}/{len(cells)}  {cell.noise.name}, process effect {effect_pct:g} %")
-        rng = np.random.default_rng((seed, place))
-        lone = cell.lone(runs, rng)
-        blocks = cell.blocks(runs, rng) if any(rule.arms > 1 for rule in cell.rules) else lone
-        for rule in cell.rules:
+        for number, rule in enumerate(cell.rules):
+            values = cell.draw(runs, rule, np.random.default_rng((seed, place, number)))
             for candidate in CANDIDATES if rule.arms == 1 else (IN_USE,):
                 row = {
                     "noise": cell.noise.name,
@@ -97,34 +111,32 @@ def coverage(
                     "rule": rule.name,
                     "candidate": candidate.name,
                 }
-                rows.append(row | _tried(lone if rule.arms == 1 else blocks, candidate, rule))
+                rows.append(row | _tried(values, candidate, rule))
     return pd.DataFrame(rows)
 
 
 def write(frame: pd.DataFrame, folder: Path) -> Iterator[Path]:
     """The table and its picture; their paths, one by one."""
-    from bench.method import figure
+    from bench.method import figure, pictures
 
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / TABLE) as draft:
         frame.to_csv(draft, index=False)
     yield folder / TABLE
     yield from figure.save(frame, folder)
+    yield pictures.note(folder, figure.STEM, frame, figure.title(frame))
 
 
 def _tried(values: Array, candidate: Candidate, rule: Rule) -> dict[str, object]:
-    from scipy.stats import binomtest  # takes long to import
-
     known = stopped(values, candidate, rule)
     intervals = [ratio.interval() for ratio in known]
-    covered = sum(interval.covers(1.0) for interval in intervals)
-    exact = binomtest(covered, len(known)).proportion_ci(LEVEL, method="exact")
+    covered = share(sum(interval.covers(1.0) for interval in intervals), len(known))
     counted: dict[str, object] = {
-        "n": len(known),
-        "covered": covered,
-        "coverage": covered / len(known),
-        "coverage_low": float(exact.low),
-        "coverage_high": float(exact.high),
+        "n": covered.n,
+        "covered": covered.count,
+        "coverage": covered.value,
+        "coverage_low": covered.low,
+        "coverage_high": covered.high,
         "half_width_pct": 100 * float(np.mean([interval.half_width for interval in intervals])),
         "processes": float(np.mean([ratio.processes for ratio in known])),
     }

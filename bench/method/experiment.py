@@ -1,4 +1,4 @@
-"""The proof's experiment under one load condition: find the truth, then record sets.
+"""The proof's experiment under one load: find the truth, then record sets, both under it.
 
 A set is one comparison of every model with the trunk by every method, each of
 which measures all models for ``length_s``: ``processes`` short processes in
@@ -9,8 +9,6 @@ other.
 from __future__ import annotations
 
 import random
-import time
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -18,9 +16,27 @@ from pathlib import Path
 from bench.cpus import usable_cpus
 from bench.environment import Machine, Source
 from bench.method import recording
-from bench.method.lines import Alone, Header, Line, Paired, Parameters, Sequential, Truth
+from bench.method.lines import (
+    Alone,
+    Header,
+    Line,
+    Paired,
+    Parameters,
+    Process,
+    Rounds,
+    Sequential,
+    Truth,
+)
 from bench.method.load import under
-from bench.method.processes import InRounds, InSequence, Said, Setting, Task, started
+from bench.method.processes import (
+    InRounds,
+    InSequence,
+    Setting,
+    Task,
+    Told,
+    in_rounds,
+    started,
+)
 from bench.method.recording import Recording, Writer
 from bench.method.slowdowns import Tell, begin
 from bench.record import select
@@ -83,8 +99,8 @@ def record(
         known = recording.read(path)
         recording.check_same(path, known.header, parameters, machine, source)
         run = _Run(known, writer, effort, tell)
-        if run.find_truth():
-            with under(parameters.load, usable_cpus()):
+        with under(parameters.load, usable_cpus()):
+            if run.find_truth():
                 run.measure_sets()
     return path
 
@@ -102,16 +118,16 @@ class _Run:
         self._setting = Setting(asked.size, asked.threads, asked.waiting)
 
     def find_truth(self) -> bool:
-        """Long processes in rounds over all arms, in quiet; whether there was time for all."""
+        """Long processes in rounds over all arms; whether there was time for all."""
         asked = self._asked
         while (known := len(list(select(self._lines, Truth)))) < asked.truth_processes:
             batch = range(known, min(known + asked.processes, asked.truth_processes))
             if not self._has_time_for(len(batch) * asked.truth_s):
                 return False
             tasks = [InRounds(asked.truth_s, _seed(asked, "truth", each)) for each in batch]
-            for process, (said, wall_s) in zip(batch, self._measure(tasks), strict=True):
-                assert not isinstance(said, Alone)
-                self._keep(Truth(process, "quiet", asked.waiting, said, wall_s))
+            measured = in_rounds(self._header.arms, self._setting, tasks)
+            for process, told in zip(batch, measured, strict=True):
+                self._keep(Truth(told.startup_s, told.wall_s, process=process, said=told.said))
                 self._say(f"true sizes, process {process + 1} of {asked.truth_processes}")
         return True
 
@@ -124,35 +140,21 @@ class _Run:
             if not self._has_time_for(self._likely_s()):
                 return
             tasks = [task(self._asked, step) for step in missing]
-            for step, (said, wall_s) in zip(missing, self._measure(tasks), strict=True):
-                self._keep(self._line(step, said, wall_s))
+            with started(self._header.arms, self._setting, tasks) as measured:
+                for step, told in zip(missing, measured, strict=True):
+                    self._keep(_line(step, told))
             self._say(f"set {number + 1} is complete")
 
     def _done(self) -> set[Step]:
         paired = {Step(line.set, line.process) for line in select(self._lines, Paired)}
         return paired | {Step(line.set, None) for line in select(self._lines, Sequential)}
 
-    def _measure(self, tasks: Sequence[Task]) -> Iterator[tuple[Said, float]]:
-        """What each says, and the wall time since the last; starting is the first one's."""
-        since = time.monotonic()
-        with started(self._header.arms, self._setting, tasks) as told:
-            for said in told:
-                now = time.monotonic()
-                yield said, now - since
-                since = now
-
-    def _line(self, step: Step, said: Said, wall_s: float) -> Line:
-        if isinstance(said, Alone):
-            return Sequential(step.set, self._asked.waiting, said, wall_s)
-        assert step.process is not None
-        return Paired(step.set, step.process, self._asked.waiting, said, wall_s)
-
     def _keep(self, line: Line) -> None:
         self._writer.append(line)
         self._lines.append(line)
 
     def _spent_s(self) -> float:
-        return self._header.wall_s + sum(line.wall_s for line in self._lines)
+        return self._header.wall_s + sum(each.taken_s for each in select(self._lines, Process))
 
     def _has_time_for(self, wanted_s: float) -> bool:
         return self._spent_s() + wanted_s <= self._effort.budget_s
@@ -162,11 +164,18 @@ class _Run:
         lines = [line for line in self._lines if isinstance(line, Paired | Sequential)]
         if not lines:
             return 2 * self._asked.length_s
-        return sum(line.wall_s for line in lines) / len({line.set for line in lines})
+        return sum(line.taken_s for line in lines) / len({line.set for line in lines})
 
     def _say(self, what: str) -> None:
         left_s = max(0.0, self._effort.budget_s - self._spent_s())
         self._tell(f"{self._asked.load}: {what}; {left_s / 60:.1f} min left")
+
+
+def _line(step: Step, told: Told[Rounds | Alone]) -> Paired | Sequential:
+    if isinstance(told.said, Alone):
+        return Sequential(told.startup_s, told.wall_s, set=step.set, said=told.said)
+    assert step.process is not None
+    return Paired(told.startup_s, told.wall_s, set=step.set, process=step.process, said=told.said)
 
 
 def _seed(parameters: Parameters, *of: object) -> int:

@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.method.intervals import CANDIDATES, IN_USE
-from bench.method.report import BAND, span
-from bench.method.stopping import BLOCKS
+from bench.method.report import BAND, is_independent, span, through_the_rule
 from bench.plots import style
 from bench.stats import LEVEL
 
@@ -28,11 +27,14 @@ _STEP = 0.19  # between candidates of a row
 
 def title(frame: pd.DataFrame) -> str:
     """What the candidate in use covers, over all cells in which runs stop as real ones do."""
-    least, most = span(frame[frame["rule"].isin([rule.name for rule in BLOCKS])])
-    return (
-        f"{IN_USE.name} over process medians covers {least:.1f} to {most:.1f} % "
-        "through the stopping rule"
-    )
+    real = through_the_rule(frame)
+    kinds = [(is_independent(real), ""), (~is_independent(real), "where processes hang together")]
+    told = []
+    for chosen, where in kinds:
+        if chosen.any():
+            least, most = span(real[chosen])
+            told.append(f"{least:.1f} to {most:.1f} % {where}".rstrip())
+    return f"{IN_USE.name} covers {', and '.join(told)}"
 
 
 @style.theme()
@@ -43,9 +45,11 @@ def draw(frame: pd.DataFrame) -> Figure:
     )
     subtitle = (
         f"Share of simulated runs whose {100 * LEVEL:.0f} % interval holds the truth, with its "
-        f"exact interval. Shaded: {100 * BAND[0]:.0f} to {100 * BAND[1]:.0f} %."
+        f"exact interval. Shaded: {100 * BAND[0]:.0f} to {100 * BAND[1]:.0f} %. "
+        "Title: of blocks."
     )
-    figure = style.figure(title(frame), subtitle, width=10, height=1.55 * len(rules) + 0.5)
+    height = (0.15 * len(noises) + 0.65) * len(rules) + 0.5
+    figure = style.figure(title(frame), subtitle, width=10, height=height)
     panels = figure.subplots(len(rules), len(effects), sharex=True, sharey=True, squeeze=False)
     unnamed = set(effects)
     for row, rule in zip(panels, rules, strict=True):

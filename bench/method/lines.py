@@ -1,6 +1,6 @@
 """What the proof records: a line of JSON for the header, and one for every process.
 
-A line keeps what its process said, not its raw times.
+Lines hold what was measured, raw; what follows from it is computed when it is read.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ import msgspec
 
 from bench.environment import Machine, Source
 from bench.method.load import Load
-from bench.method.rivals import Told
 from bench.waiting import Waiting
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,14 +50,14 @@ class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
 class Header(_Line, frozen=True, tag="header"):
     """What all lines have in common.
 
-    ``operators`` are the calls that slow each slowed model, in the order of
-    ``slowdowns_pct``; ``wall_s`` is what finding them took.
+    ``rows`` say how much work slows each slowed model (`bench.measure.slowed`),
+    in the order of ``slowdowns_pct``; ``wall_s`` is what finding them took.
     """
 
     schema: int
     created_at: str
     parameters: Parameters
-    operators: tuple[int, ...]
+    rows: tuple[int, ...]
     machine: Machine
     source: Source
     wall_s: float
@@ -67,62 +66,72 @@ class Header(_Line, frozen=True, tag="header"):
     def arms(self) -> tuple[str, ...]:
         """The trunk, the equal models and the slowed ones: names for `bench.measure.pairs`."""
         equal = ("none",) * (1 + self.parameters.equal_models)
-        return equal + tuple(f"slowed-{count}" for count in self.operators)
+        return equal + tuple(f"slowed-{count}" for count in self.rows)
 
 
 class Rounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a process says that measured all arms in rounds.
+    """A process that measured all arms in rounds.
 
-    ``ratios`` are medians of each arm's ratio to the trunk, the trunk's own
-    first; ``inside`` is the share of the wall time that forwards took.
+    ``wall_ns`` and ``cpu_ns`` hold for each round the times of all arms, in
+    their order, by the clock and by the process's CPU time. ``span_s`` is the
+    time from the first round's start to the last one's end.
     """
 
-    ratios: tuple[float, ...]
-    rounds: int
-    inside: float
-
-
-class Truth(_Line, frozen=True, tag="truth"):
-    """A long process, for the slowdowns' true sizes; ``wall_s`` is 0 where it was taken over."""
-
-    process: int
-    load: Load
-    waiting: Waiting
-    said: Rounds
-    wall_s: float
-
-
-class Paired(_Line, frozen=True, tag="paired"):
-    """One of a set's processes as this suite measures."""
-
-    set: int
-    process: int
-    waiting: Waiting
-    said: Rounds
-    wall_s: float
+    wall_ns: tuple[tuple[int, ...], ...]
+    cpu_ns: tuple[tuple[int, ...], ...]
+    span_s: float
+    involuntary_switches: int | None
+    steal_s: float | None
 
 
 class Alone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a process says that ran each arm by itself, in the ``order`` given.
+    """A process that ran each arm by itself, in the ``order`` given.
 
-    ``told`` is, by tool, what it says of each arm.
+    ``wall_ns`` holds for each arm, in the arms' own order, the times of its
+    forwards; ``timer_overhead_s`` is what torch's timer takes for nothing.
     """
 
     order: tuple[int, ...]
-    told: dict[str, tuple[Told, ...]]
+    wall_ns: tuple[tuple[int, ...], ...]
+    timer_overhead_s: float
 
     def is_next_to_trunk(self, arm: int) -> bool:
         """Whether nothing ran between the arm and the trunk."""
         return abs(self.order.index(arm) - self.order.index(0)) == 1
 
 
-class Sequential(_Line, frozen=True, tag="sequential"):
+class Process(_Line, frozen=True):
+    """A process, and the wall time it took to start and from its first forward to its end."""
+
+    startup_s: float
+    wall_s: float
+
+    @property
+    def taken_s(self) -> float:
+        """All of it."""
+        return self.startup_s + self.wall_s
+
+
+class Truth(Process, frozen=True, tag="truth"):
+    """A long one, for the slowdowns' true sizes."""
+
+    process: int
+    said: Rounds
+
+
+class Paired(Process, frozen=True, tag="paired"):
+    """One of a set's processes as this suite measures."""
+
+    set: int
+    process: int
+    said: Rounds
+
+
+class Sequential(Process, frozen=True, tag="sequential"):
     """A set's process as other tools measure."""
 
     set: int
-    waiting: Waiting
     said: Alone
-    wall_s: float
 
 
 Line: TypeAlias = Header | Truth | Paired | Sequential

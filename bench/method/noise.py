@@ -1,8 +1,9 @@
 """Made-up noise of paired ratios, of the kinds that machines have.
 
-A ratio is ``truth * (1 + process effect) * (1 + noise)``. All noise has the
-median 0 and the scatter of single pairs that the committed CPU run measured:
-kinds differ in shape and memory, not in size.
+A ratio is ``truth * (1 + process effect) * (1 + noise)``. The noise of rounds has
+the median 0 and the scatter of single pairs that the committed CPU run measured:
+kinds differ in shape and memory, not in size. Beside the noise of its rounds, a
+kind says how the effects of a run's processes hang together.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
+from bench.method.effects import Series, drifting, independent, remembered
 from bench.stats import MAD_TO_SD, Array
 
 # Of single pairs, as `bench.stats.spread` measures it.
-SCATTER = 0.052
+SCATTER = 0.06
 TAIL_DEGREES = 2.5
 # From the start of a process to its end, the standard deviation over processes.
 SWING = 2 * SCATTER
@@ -28,10 +30,19 @@ Shape = tuple[int, int, int]  # runs, processes, rounds in their order
 
 @dataclass(frozen=True)
 class Noise:
-    """A kind of noise: its name, and values of it in the shape asked for."""
+    """A kind of noise: its name, and values in the shape asked for.
+
+    ``draw`` is of rounds, ``effects`` of whole processes, in standard deviations.
+    """
 
     name: str
     draw: Callable[[np.random.Generator, Shape], Array]
+    effects: Callable[[np.random.Generator, Series], Array] = independent
+
+    @property
+    def is_independent(self) -> bool:
+        """Whether no process has to do with another."""
+        return self.effects is independent
 
 
 def normal(rng: np.random.Generator, shape: Shape) -> Array:
@@ -85,6 +96,8 @@ NOISES = (
     Noise("two modes", two_modes),
     Noise("uneven modes", uneven_modes),
     Noise("autocorrelation", autocorrelated),
+    Noise("process memory", normal, remembered),
+    Noise("run drift", normal, drifting),
 )
 
 
@@ -94,11 +107,11 @@ def ratios(
     """Paired ratios of whole runs.
 
     Args:
-        noise: of the rounds.
+        noise: of rounds and processes.
         process_effect: the standard deviation of what shifts a whole process, as a fraction.
         rng: where chance comes from.
         shape: of the result: runs, processes, rounds.
         truth: the ratio that intervals should cover.
     """
-    shifts = process_effect * rng.standard_normal((*shape[:2], 1))
+    shifts = process_effect * noise.effects(rng, shape[:2])[..., None]
     return truth * (1 + shifts) * (1 + noise.draw(rng, shape))

@@ -1,4 +1,4 @@
-"""Fresh processes of `bench.measure.pairs`, each boiled down to what it says.
+"""Fresh processes of `bench.measure.pairs`, and the raw times that they tell.
 
 Those of one set are started together, since starting takes longer than
 measuring; then each gets warm and measures when its turn comes, and sleeps
@@ -7,24 +7,23 @@ before. Raw times are told at the end: until then its parent sleeps too.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import IO, TypeAlias
+from typing import IO, Generic, TypeAlias, TypeVar
 
 import msgspec
-import numpy as np
 
 from bench.method.lines import Alone, Rounds
-from bench.method.rivals import RIVALS, all_told
 from bench.protocol import Ready, encode
 from bench.record import Round, decode, select
-from bench.stats import Array
-from bench.waiting import Waiting, variables
+from bench.waiting import Waiting, environment
+
+Said = TypeVar("Said", bound=Rounds | Alone, covariant=True)
 
 
 class MeasuringError(RuntimeError):
@@ -48,8 +47,8 @@ class InRounds:
     seed: int
     flag = "--seconds"
 
-    def boiled_down(self, lines: Sequence[bytes]) -> Rounds:
-        return summed_up(list(select(map(decode, lines), Round)))
+    def said(self, lines: Sequence[bytes]) -> Rounds:
+        return raw(list(select(map(decode, lines), Round)))
 
 
 @dataclass(frozen=True)
@@ -60,22 +59,23 @@ class InSequence:
     seed: int
     flag = "--sequence"
 
-    def boiled_down(self, lines: Sequence[bytes]) -> Alone:
+    def said(self, lines: Sequence[bytes]) -> Alone:
         about = msgspec.json.decode(lines[0], type=_About)
-        told = [
-            all_told(
-                np.array(msgspec.json.decode(line, type=list[float])),
-                self.seconds,
-                about.timer_overhead_s,
-            )
-            for line in lines[1:]
-        ]
-        by_tool = {name: tuple(each[name] for each in told) for name in RIVALS}
-        return Alone(about.order, by_tool)
+        times_s = [msgspec.json.decode(line, type=list[float]) for line in lines[1:]]
+        wall_ns = tuple(_nanoseconds(each) for each in times_s)
+        return Alone(about.order, wall_ns, about.timer_overhead_s)
 
 
 Task: TypeAlias = InRounds | InSequence
-Said: TypeAlias = Rounds | Alone
+
+
+@dataclass(frozen=True)
+class Told(Generic[Said]):
+    """What a process said, and the wall time that starting it and measuring took."""
+
+    said: Said
+    startup_s: float
+    wall_s: float
 
 
 class _About(msgspec.Struct, forbid_unknown_fields=True):
@@ -88,14 +88,16 @@ class _About(msgspec.Struct, forbid_unknown_fields=True):
 @contextmanager
 def started(
     arms: Sequence[str], setting: Setting, tasks: Sequence[Task]
-) -> Iterator[Iterator[Said]]:
+) -> Iterator[Iterator[Told[Rounds | Alone]]]:
     """Start a process for each task, all at once, and wait until all have built their models.
 
     Yields what they say, one by one: a process measures when its turn comes.
+    The time that starting took is shared out evenly.
 
     Raises:
         MeasuringError: if a process fails.
     """
+    since = time.monotonic()
     with ExitStack() as stack:
         processes = []
         for task in tasks:
@@ -103,18 +105,39 @@ def started(
             processes.append(stack.enter_context(_Process(arms, setting, task, errors)))
         for process in processes:
             process.wait_until_built()
-        yield (
-            task.boiled_down(process.measure())
-            for task, process in zip(tasks, processes, strict=True)
-        )
+        startup_s = (time.monotonic() - since) / len(tasks)
+        yield (process.measure(startup_s) for process in processes)
 
 
-def summed_up(rounds: Sequence[Round]) -> Rounds:
-    """Medians of the ratios to the first arm, and how much of the time was inside forwards."""
-    times_s: Array = np.array([round_.samples_s for round_ in rounds])
-    wall_s = rounds[-1].ended_s - rounds[0].started_s
-    ratios = np.median(times_s / times_s[:, :1], axis=0)
-    return Rounds(tuple(ratios.tolist()), len(rounds), float(times_s.sum()) / wall_s)
+def in_rounds(
+    arms: Sequence[str], setting: Setting, tasks: Sequence[InRounds]
+) -> Iterator[Told[Rounds]]:
+    """What such processes say, one after the other.
+
+    Raises:
+        MeasuringError: if one fails.
+    """
+    with started(arms, setting, tasks) as told:
+        for each in told:
+            assert isinstance(each.said, Rounds)
+            yield Told(each.said, each.startup_s, each.wall_s)
+
+
+def raw(rounds: Sequence[Round]) -> Rounds:
+    """The times of all rounds, to the nanosecond that the clocks have."""
+    switches = [each.involuntary_switches for each in rounds]
+    stolen_s = [each.steal_s for each in rounds]
+    return Rounds(
+        wall_ns=tuple(_nanoseconds(each.samples_s) for each in rounds),
+        cpu_ns=tuple(_nanoseconds(each.cpu_samples_s or ()) for each in rounds),
+        span_s=rounds[-1].ended_s - rounds[0].started_s,
+        involuntary_switches=None if None in switches else sum(each or 0 for each in switches),
+        steal_s=None if None in stolen_s else sum(each or 0.0 for each in stolen_s),
+    )
+
+
+def _nanoseconds(times_s: Sequence[float]) -> tuple[int, ...]:
+    return tuple(round(1e9 * time_s) for time_s in times_s)
 
 
 class _Process:
@@ -128,10 +151,11 @@ class _Process:
             task.flag, f"{task.seconds}", "--seed", f"{task.seed}",
             "--size", f"{setting.size}", "--threads", f"{setting.threads}",
         ]  # fmt: skip
+        self._task = task
         self._errors = errors
         self._process = subprocess.Popen(
             command,
-            env={**os.environ, **variables(setting.waiting)},
+            env=environment(setting.waiting),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -150,11 +174,13 @@ class _Process:
         if self._process.stdout.readline() != encode(Ready()):
             raise self._failure()
 
-    def measure(self) -> list[bytes]:
+    def measure(self, startup_s: float) -> Told[Rounds | Alone]:
+        since = time.monotonic()
         output, _ = self._process.communicate(b"\n")
+        wall_s = time.monotonic() - since
         if self._process.returncode:
             raise self._failure()
-        return output.splitlines()
+        return Told(self._task.said(output.splitlines()), startup_s, wall_s)
 
     def _failure(self) -> MeasuringError:
         code = self._process.wait()

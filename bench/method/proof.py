@@ -5,46 +5,34 @@ Pure functions, from recordings to one tidy table.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.method.comparisons import METHODS, SUITE, comparisons, pools
-from bench.method.lines import Paired, Truth
+from bench.method.comparisons import METHODS, SUITE, comparisons, complete_sets, pools
+from bench.method.lines import Truth
+from bench.method.ratios import inside, ratios
 from bench.method.recording import Recording
 from bench.method.rivals import RIVALS
+from bench.method.shares import share
 from bench.record import select
-from bench.stats import LEVEL, Array, Evidence, Interval, evidence
+from bench.stats import LEVEL, Array, Evidence, Interval, evidence, quotient
 
 PROOF = "proof.csv"
+# Verdicts and rules that are counted.
+COUNTED = ("slower", "not_slower", "beyond_margin", "gated")
 _RESAMPLES = 2000
 # Fewer comparisons than this have no bootstrap interval worth its name.
 _LEAST = 5
 
 
-@dataclass(frozen=True)
-class Share:
-    """So many of so many, with the exact 95 % interval (Clopper and Pearson)."""
-
-    count: int
-    n: int
-    low: float
-    high: float
-
-    @property
-    def value(self) -> float:
-        return self.count / self.n
-
-
 def proof(recordings: Sequence[Recording], lengths_s: Sequence[float] = ()) -> pd.DataFrame:
     """A row for each condition, size, length of comparison, method and slowdown.
 
-    The equal models share a row, with slowdown 0. Shares come with their
-    exact interval; what a method does not tell is missing.
+    The equal models share a row, with slowdown 0. Shares come with their count
+    and exact interval; what a method does not tell is missing.
 
     Args:
         recordings: one per condition and size.
@@ -60,20 +48,12 @@ def proof(recordings: Sequence[Recording], lengths_s: Sequence[float] = ()) -> p
     return pd.DataFrame(rows)
 
 
-def share(count: int, n: int) -> Share:
-    """With its interval; ``n`` is positive."""
-    from scipy.stats import binomtest  # takes long to import
-
-    exact = binomtest(count, n).proportion_ci(LEVEL, method="exact")
-    return Share(count, n, float(exact.low), float(exact.high))
-
-
 def truths(recording: Recording) -> dict[float, Evidence]:
     """The true ratio of every model, by its slowdown in percent; that of equal models is 1."""
-    lines = list(select(recording.lines, Truth))
+    said = [ratios(line.said) for line in select(recording.lines, Truth)]
     found: dict[float, Evidence] = {}
     for arm, slowed_pct in enumerate(recording.header.parameters.arms_pct):
-        known = evidence([np.array([line.said.ratios[arm]]) for line in lines])
+        known = evidence([np.array([each[arm]]) for each in said])
         if not slowed_pct:
             found[slowed_pct] = Evidence(1.0, 0.0, 2)
         elif known is not None:
@@ -89,26 +69,41 @@ def spread_over(rivals: Array, ours: Array) -> Interval:
     which favours the rivals.
 
     Args:
-        rivals: rivals, comparisons, equal models.
+        rivals: rivals, comparisons, equal models; NaN where one does not count.
         ours: comparisons, equal models.
     """
 
     def times(chosen: NDArray[np.int_]) -> Array:
-        best = rivals[:, chosen].std(axis=(-2, -1), ddof=1).min(axis=0)
+        best = np.nanstd(rivals[:, chosen], axis=(-2, -1), ddof=1).min(axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(best / ours[chosen].std(axis=(-2, -1), ddof=1))
 
     count = len(ours)
     estimate = float(times(np.arange(count)))
-    if count < _LEAST:
-        return Interval(estimate, -math.inf, math.inf)
+    if (~np.isnan(rivals)).any(axis=2).sum(axis=1).min() < _LEAST:
+        return Interval(estimate, -np.inf, np.inf)
     drawn = times(np.random.default_rng(0).integers(count, size=(_RESAMPLES, count)))
     low, high = np.quantile(drawn, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     return Interval(estimate, float(low), float(high))
 
 
+def equal_ratios(frame: pd.DataFrame, method: str, *, adjacent: bool = False) -> Array:
+    """A method's ratios of equal models: comparisons, equal models.
+
+    NaN where they are to be adjacent to the trunk, and are not.
+    """
+    rows = frame[(frame["method"] == method) & (frame["slowed_pct"] == 0)]
+    ratios = rows.assign(ratio=rows["ratio"].where(rows["adjacent"].eq(True))) if adjacent else rows
+    wide = ratios.pivot(index="comparison", columns="arm", values="ratio")
+    return wide.to_numpy(np.float64)
+
+
 def _condition(recording: Recording, frame: pd.DataFrame, pool: int) -> list[dict[str, object]]:
     asked = recording.header.parameters
+    sets = complete_sets(recording)
+    ours_s = [sum(line.taken_s for line in each.paired) for each in sets]
+    theirs_s = [each.sequential.taken_s for each in sets]
+    forwards = [inside(line.said) for each in sets for line in each.paired]
     about = {
         "condition": asked.load,
         "waiting": asked.waiting,
@@ -119,16 +114,19 @@ def _condition(recording: Recording, frame: pd.DataFrame, pool: int) -> list[dic
         "comparison_s": pool * asked.length_s,
     }
     true = truths(recording)
-    inside = np.median([line.said.inside for line in select(recording.lines, Paired)])
     rows: list[dict[str, object]] = []
     for method in METHODS:
+        is_ours = method == SUITE
+        cost = {
+            "wall_s": pool * float(np.mean(ours_s if is_ours else theirs_s)),
+            "inside_pct": 100 * float(np.median(forwards)) if is_ours else None,
+        }
         of_method = frame[frame["method"] == method]
         for slowed_pct, chosen in of_method.groupby("slowed_pct", sort=True):
             slowdown = float(str(slowed_pct))
-            row: dict[str, object] = {**about, "method": method, "slowed_pct": slowdown}
+            row: dict[str, object] = {**about, "method": method, "slowed_pct": slowdown, **cost}
             row |= _row(chosen, true.get(slowdown))
-            row |= _spread(frame, method if slowdown == 0 else None)
-            row["inside_pct"] = 100 * float(inside) if method == SUITE else None
+            row |= _spreads(frame, method if slowdown == 0 else None)
             rows.append(row)
     return rows
 
@@ -146,15 +144,21 @@ def _row(chosen: pd.DataFrame, truth: Evidence | None) -> dict[str, object]:
         "adjacent_sd_pct": 100 * float(chosen["ratio"][adjacent.index[adjacent]].std(ddof=1)),
         "half_width_pct": 100 * float(half_width),
     }
-    for column in ("flagged", "gated", "not_slower"):
+    for column in COUNTED:
         known = chosen[column].dropna()
         row |= _counted(column, int(known.sum()) if len(known) else None, len(known))
     covered = None
     if truth is not None and len(bounded):
-        covered = int(
-            ((bounded["low"] <= truth.estimate) & (truth.estimate <= bounded["high"])).sum()
-        )
+        covered = int(bounded.apply(lambda each: _covers(each, truth), axis=1).sum())
     return row | {"intervals": len(bounded)} | _counted("covered", covered, len(bounded))
+
+
+def _covers(row: pd.Series, truth: Evidence) -> bool:
+    """Whether what was found and the truth may be the same, by the errors of both."""
+    if truth.error == 0:
+        return bool(row["low"] <= truth.estimate <= row["high"])
+    found = Evidence(row["ratio"], row["error"], int(row["degrees"]) + 1)
+    return quotient(found, truth).interval().covers(1.0)
 
 
 def _percent(name: str, ratio: Interval | None) -> dict[str, object]:
@@ -177,19 +181,25 @@ def _counted(name: str, count: int | None, n: int) -> dict[str, object]:
     }
 
 
-def _spread(frame: pd.DataFrame, method: str | None) -> dict[str, object]:
-    """A rival's spread over this suite's; in this suite's own row, that of the best rival."""
+def _spreads(frame: pd.DataFrame, method: str | None) -> dict[str, object]:
+    """A rival's spread over this suite's; in this suite's own row, that of the best rival.
+
+    Of all pairs of equal models, and of those only that ran one after the other.
+    """
+    names = ("spread", "adjacent_spread")
     if method is None:
-        return dict.fromkeys(("spread_over_suite", "spread_low", "spread_high"))
+        return {f"{name}_{end}": None for name in names for end in ("over_suite", "low", "high")}
     rivals = RIVALS if method == SUITE else (method,)
-    found = spread_over(
-        np.stack([equal_ratios(frame, rival) for rival in rivals]), equal_ratios(frame, SUITE)
-    )
-    low, high = (found.low, found.high) if found.is_bounded else (None, None)
-    return {"spread_over_suite": found.estimate, "spread_low": low, "spread_high": high}
-
-
-def equal_ratios(frame: pd.DataFrame, method: str) -> Array:
-    """A method's ratios of equal models: comparisons, equal models."""
-    rows = frame[(frame["method"] == method) & (frame["slowed_pct"] == 0)]
-    return rows.pivot(index="comparison", columns="arm", values="ratio").to_numpy(np.float64)
+    row: dict[str, object] = {}
+    for name, adjacent in zip(names, (False, True), strict=True):
+        theirs = np.stack([equal_ratios(frame, each, adjacent=adjacent) for each in rivals])
+        found = None
+        if (~np.isnan(theirs)).sum(axis=(1, 2)).min() > 1:
+            found = spread_over(theirs, equal_ratios(frame, SUITE))
+        bounded = found is not None and found.is_bounded
+        row |= {
+            f"{name}_over_suite": None if found is None else found.estimate,
+            f"{name}_low": found.low if found is not None and bounded else None,
+            f"{name}_high": found.high if found is not None and bounded else None,
+        }
+    return row

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench.files import replacing
-from bench.method import proof_figure, recording
+from bench.method import pictures, proof_figure, recording
 from bench.method.comparisons import comparisons
 from bench.method.proof import PROOF, proof
 from bench.method.recording import RefusedError
@@ -33,3 +33,4 @@ def write(folder: Path, lengths_s: Sequence[float]) -> Iterator[Path]:
         for asked in [each.header.parameters]
     }
     yield from proof_figure.save(frame, singles, folder)
+    yield pictures.note(folder, proof_figure.STEM, frame, proof_figure.title(frame))

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
 from bench.method.comparisons import GATE, SUITE
+from bench.method.proof import COUNTED
 from bench.method.report import table
 from bench.verdict import MARGIN
 
 PICTURE = "![Ratios of equal models, and slowdowns found](../results/method/proof.png)"
-NOTHING = "No recording is committed yet: make one with `nox -s method`.\n"
+_COUNTED = (
+    "called slower",
+    "called not slower",
+    f"beyond {1 + MARGIN:.2f}",
+    f"beyond {1 + GATE:.2f}",
+)
+_RULE = (
+    "by this suite's rule, on the error that a method tells; of the others also how often a bare "
+    "ratio lies beyond this suite's margin, and beyond the gate of many a continuous integration"
+)
 
 
 def markdown(frame: pd.DataFrame) -> str:
@@ -18,24 +30,22 @@ def markdown(frame: pd.DataFrame) -> str:
     Args:
         frame: rows of `bench.method.proof.proof`.
     """
-    if frame.empty:
-        return NOTHING
     equal = frame[frame["slowed_pct"] == 0]
     slowed = frame[frame["slowed_pct"] > 0]
     sections = [
         "\n".join(_settings(equal)),
         "\n".join(_spreads(equal)),
         PICTURE,
-        f"Equal models, in %; of the others a ratio beyond {1 + MARGIN:.2f} counts as a call:",
+        f"Equal models, in %. Called slower or not: {_RULE}.",
         table(
-            ["condition", "length", "method", "n", "sd", "sd, adjacent", "called slower",
-             f"beyond {100 * GATE:.0f} %", "called not slower", "half-width", "covers 0"],
+            ["condition", "length", "method", "sd", "sd, adjacent", *_COUNTED, "half-width",
+             "covers 0"],
             [_equal(row) for _, row in equal.iterrows()],
         ),
         "Slowed models, in %:",
         table(
-            ["condition", "length", "true size", "method", "n", "mean", "sd", "called slower",
-             f"beyond {100 * GATE:.0f} %", "called not slower", "half-width", "covers the truth"],
+            ["condition", "length", "true size", "method", "mean", "sd", *_COUNTED, "half-width",
+             "covers the truth"],
             [_slowed(row) for _, row in slowed.sort_values(
                 ["size", "condition", "comparison_s", "slowed_pct"],
                 ascending=[True, False, True, True], kind="stable",
@@ -45,21 +55,58 @@ def markdown(frame: pd.DataFrame) -> str:
     return "\n\n".join(sections) + "\n"
 
 
+def summary(frame: pd.DataFrame) -> str:
+    """A line per recording, for README: false alarms, spread, and what was found.
+
+    Args:
+        frame: rows of `bench.method.proof.proof`.
+    """
+    ours = frame[frame["method"] == SUITE]
+    lines = [_told(rows) for _, rows in ours.groupby(["size", "condition"], sort=False)]
+    return "\n".join(lines) + "\n"
+
+
+def _told(rows: pd.DataFrame) -> str:
+    """What this suite made of one recording."""
+    equal = rows[rows["slowed_pct"] == 0].sort_values("comparison_s")
+    short, long = equal.iloc[0], equal.iloc[-1]
+    slowed = rows[(rows["slowed_pct"] > 0) & (rows["comparison_s"] == long["comparison_s"])]
+    found = ", ".join(
+        f"{row['truth_pct']:.1f} % in {row['slower']:.0f} of {row['n']}"
+        for _, row in slowed.sort_values("slowed_pct").iterrows()
+    )
+    wrong = slowed["not_slower"].sum()
+    times = "" if pd.isna(short["spread_over_suite"]) else (
+        f", of the best other tool {short['spread_over_suite']:.0f} times as far"
+        f"{_bracket(short['spread_low'], short['spread_high'], '{:.0f}')}"
+    )  # fmt: skip
+    return (
+        f"- *{_condition(short)}*: of {short['n']} comparisons of equal models, "
+        f"{short['comparison_s']:g} s each, {short['slower']:.0f} "
+        f"{'was' if short['slower'] == 1 else 'were'} called slower; their ratios spread by "
+        f"{short['sd_pct']:.2f} % (sd){times}. Real slowdowns found in comparisons of "
+        f"{long['comparison_s']:g} s: {found}; called not slower: {wrong:.0f}."
+    )
+
+
 def _settings(equal: pd.DataFrame) -> list[str]:
-    """A line per condition: under what it was measured, and how many comparisons it holds."""
-    ours = equal[equal["method"] == SUITE]
+    """A line per recording: under what it was measured, and what it took."""
     lines = []
-    for _, rows in ours.groupby(["size", "condition"], sort=False):
-        row = rows.iloc[0]
+    for _, rows in equal.groupby(["size", "condition"], sort=False):
+        ours = rows[rows["method"] == SUITE]
+        theirs = rows[rows["method"] != SUITE]
+        row = ours.iloc[0]
         counts = ", ".join(
             f"{each['n']} comparisons of equal models of {each['comparison_s']:g} s "
             f"({each['processes']} processes)"
-            for _, each in rows.iterrows()
+            for _, each in ours.iterrows()
         )
         lines.append(
             f"- *{_condition(row)}*: ResNet-18, {row['threads']} threads that wait as "
             f"{row['waiting']}; {row['arms']} models at once; {counts}; "
-            f"{row['inside_pct']:.0f} % of this suite's measuring time was inside forwards."
+            f"{row['inside_pct']:.0f} % of this suite's measuring time was inside forwards. With "
+            f"starting and warming up, {row['comparison_s']:g} s took {row['wall_s']:.0f} s by "
+            f"this suite, {theirs.iloc[0]['wall_s']:.0f} s by the others."
         )
     return lines
 
@@ -67,21 +114,44 @@ def _settings(equal: pd.DataFrame) -> list[str]:
 def _spreads(equal: pd.DataFrame) -> list[str]:
     lines = []
     for _, row in equal[equal["method"] == SUITE].iterrows():
-        if pd.notna(row["spread_over_suite"]):
-            interval = _bracket(row["spread_low"], row["spread_high"], "{:.1f}")
-            lines.append(
-                f"- In comparisons of {row['comparison_s']:g} s, {_condition(row)}, ratios of "
-                f"equal models by the best of the others spread {row['spread_over_suite']:.1f}"
-                f"{interval} times as far as by this suite."
+        if pd.isna(row["spread_over_suite"]):
+            continue
+        line = (
+            f"- In comparisons of {row['comparison_s']:g} s, {_condition(row)}, ratios of "
+            f"equal models by the best of the others spread {_times(row, 'spread')} times as far "
+            "as by this suite"
+        )
+        if pd.notna(row["adjacent_spread_over_suite"]):
+            line += (
+                "; those of models that ran one right after the other "
+                f"{_times(row, 'adjacent_spread')} times"
             )
+        theirs = equal[
+            (equal["method"] != SUITE)
+            & (equal[["size", "condition", "comparison_s"]] == row[["size", "condition",
+               "comparison_s"]]).all(axis=1)
+        ]  # fmt: skip
+        more = row["wall_s"] / theirs["wall_s"].iloc[0]
+        if more > 1:
+            line += (
+                f". Had the others been given the wall time of starting too, {more:.1f} times as "
+                f"much, that would be {row['spread_over_suite'] / math.sqrt(more):.1f} times at "
+                "best"
+            )
+        lines.append(f"{line}.")
     return lines
+
+
+def _times(row: pd.Series, name: str) -> str:
+    interval = _bracket(row[f"{name}_low"], row[f"{name}_high"], "{:.1f}")
+    return f"{row[f'{name}_over_suite']:.1f}{interval}"
 
 
 def _equal(row: pd.Series) -> list[str]:
     return [
-        _condition(row), f"{row['comparison_s']:g} s", _method(row), f"{row['n']}",
-        _number(row["sd_pct"]), _adjacent(row), _share(row, "flagged"), _share(row, "gated"),
-        _share(row, "not_slower"), _number(row["half_width_pct"]), _share(row, "covered"),
+        _condition(row), f"{row['comparison_s']:g} s", _method(row),
+        _number(row["sd_pct"]), _adjacent(row), *(_share(row, name) for name in COUNTED),
+        _number(row["half_width_pct"]), _share(row, "covered"),
     ]  # fmt: skip
 
 
@@ -91,9 +161,9 @@ def _slowed(row: pd.Series) -> list[str]:
         true += _bracket(row["truth_low_pct"], row["truth_high_pct"], "{:.2f}")
     return [
         _condition(row), f"{row['comparison_s']:g} s", true or f"{row['slowed_pct']:g} asked",
-        _method(row), f"{row['n']}", _number(row["mean_pct"]), _number(row["sd_pct"]),
-        _share(row, "flagged"), _share(row, "gated"), _share(row, "not_slower"),
-        _number(row["half_width_pct"]), _share(row, "covered"),
+        _method(row), _number(row["mean_pct"]), _number(row["sd_pct"]),
+        *(_share(row, name) for name in COUNTED), _number(row["half_width_pct"]),
+        _share(row, "covered"),
     ]  # fmt: skip
 
 
@@ -106,10 +176,12 @@ def _method(row: pd.Series) -> str:
 
 
 def _share(row: pd.Series, name: str) -> str:
+    """How many of how many, in percent, with the exact interval."""
     if pd.isna(row[f"{name}_share"]):
         return ""
+    n = row["intervals"] if name == "covered" else row["n"]
     percent = [100 * float(row[f"{name}_{end}"]) for end in ("share", "low", "high")]
-    return f"{percent[0]:.0f} [{percent[1]:.0f}, {percent[2]:.0f}]"
+    return f"{row[name]:.0f}/{n:.0f} = {percent[0]:.1f} [{percent[1]:.1f}, {percent[2]:.1f}]"
 
 
 def _bracket(low: float, high: float, form: str) -> str:

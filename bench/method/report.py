@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
 from bench.method.coverage import EFFECTS, LARGE_EFFECT, ROUNDS
+from bench.method.effects import MEMORY, SWING
 from bench.method.intervals import IN_USE
-from bench.method.noise import SCATTER
-from bench.method.stopping import BLOCKS, PRECISION
+from bench.method.noise import NOISES, SCATTER
+from bench.method.stopping import BLOCKS, LOOKS, PRECISION
 from bench.run.schedule import PROCESSES
 
 # What an interval of 95 % may cover, as fractions, to be called one.
@@ -50,29 +51,52 @@ def inside(rows: pd.DataFrame) -> pd.Series:
     return rows["coverage"].between(*BAND)
 
 
+def through_the_rule(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of runs that end as real ones do."""
+    return rows[rows["rule"].isin([rule.name for rule in BLOCKS])]
+
+
+def is_independent(rows: pd.DataFrame) -> pd.Series:
+    """In which rows no process has to do with another."""
+    return rows["noise"].isin([noise.name for noise in NOISES if noise.is_independent])
+
+
+def _by_dependence(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The rows with independent processes, and those of every other kind, by a phrase for each."""
+    independent = is_independent(rows)
+    kinds = {"with independent processes": rows[independent]} if independent.any() else {}
+    for noise, chosen in rows[~independent].groupby("noise", sort=False):
+        kinds[f"with {noise}"] = chosen
+    return kinds
+
+
 def _settings() -> str:
     effects = ", ".join(f"{100 * effect:g}" for effect in EFFECTS)
     default, patient = BLOCKS[0].most, BLOCKS[1].most
     return (
         f"Single pairs scatter by {100 * SCATTER:.1f} %; {ROUNDS} rounds a process; process "
         f"effects of {effects} %, and {100 * LARGE_EFFECT:g} % for fixed numbers of processes; "
-        f"precision ±{100 * PRECISION:g} % with {PROCESSES} processes or more, at most "
-        f"{default} in a default run and {patient} in a patient one."
+        f"where there is process memory, one correlates with the next by {MEMORY:g}, and a run "
+        f"drift is {SWING:g} process effects from end to end; precision ±{100 * PRECISION:g} % "
+        f"with {PROCESSES} processes or more, at most {default} in a default run and {patient} in "
+        f"a patient one, a block being looked at {LOOKS} times in each."
     )
 
 
 def _summary(ours: pd.DataFrame) -> str:
-    real = ours["rule"].isin([rule.name for rule in BLOCKS])
+    real = through_the_rule(ours)
+    told = ", ".join(_covers(rows, f" {kind}") for kind, rows in _by_dependence(real).items())
     return (
-        f"Through the rule that stops real runs, {IN_USE.name}'s intervals {_covers(ours[real])}; "
-        f"a lone arm's, and those of fixed numbers of processes, {_covers(ours[~real])}."
+        f"Through the rule that stops real runs, {IN_USE.name}'s intervals cover {told}. "
+        f"Those of a lone arm and of fixed numbers of processes cover "
+        f"{_covers(ours.drop(real.index))}."
     )
 
 
-def _covers(rows: pd.DataFrame) -> str:
+def _covers(rows: pd.DataFrame, which: str = "") -> str:
     least, most = span(rows)
     count = int(inside(rows).sum())
-    return f"cover {least:.1f} to {most:.1f} % ({count} of {len(rows)} cells between {_band()})"
+    return f"{least:.1f} to {most:.1f} %{which} ({count} of {len(rows)} cells between {_band()})"
 
 
 def _exceptions(ours: pd.DataFrame) -> str:
@@ -81,7 +105,8 @@ def _exceptions(ours: pd.DataFrame) -> str:
     if out.empty:
         return f"No cell lies outside {_band()}."
     lines = [f"Outside {_band()}:", ""]
-    for _, row in out.sort_values("rule", kind="stable").iterrows():
+    rules = list(ours["rule"].unique())
+    for _, row in out.sort_values("rule", kind="stable", key=_places(rules)).iterrows():
         low, high = row["coverage_low"], row["coverage_high"]
         by_chance = low <= BAND[1] and high >= BAND[0]
         lines.append(
@@ -116,14 +141,23 @@ def _candidates(frame: pd.DataFrame) -> str:
 
 def _verdicts(judged: pd.DataFrame) -> str:
     lines: list[list[str]] = []
-    for (rule, effect), rows in judged.groupby(["rule", "process_effect_pct"]):
-        spread = [
-            f"{100 * rows[column].min():.1f} to {100 * rows[column].max():.1f}"
-            for column in ("false_alarms", "found")
-        ]
-        lines.append([f"{rule}", f"{effect:g} %", *spread, _count(rows)])
-    head = ["rule", "process effect", "slower at overhead 0", "slower at overhead 2 %", "n"]
+    for kind, chosen in _by_dependence(judged).items():
+        for (rule, effect), rows in chosen.groupby(["rule", "process_effect_pct"]):
+            shares = [_range(100 * rows[column]) for column in ("false_alarms", "found")]
+            lines.append([kind, f"{rule}", f"{effect:g} %", *shares, _count(rows)])
+    head = ["runs", "rule", "process effect", "slower at overhead 0", "slower at overhead 2 %", "n"]
     return table(head, lines)
+
+
+def _range(values: pd.Series) -> str:
+    if len(values) == 1:
+        return f"{values.iloc[0]:.1f}"
+    return f"{values.min():.1f} to {values.max():.1f}"
+
+
+def _places(names: Sequence[str]) -> Callable[[pd.Series], pd.Series]:
+    """For each name of a column its place among ``names``."""
+    return lambda column: column.map({name: place for place, name in enumerate(names)})
 
 
 def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

@@ -1,4 +1,4 @@
-"""The slowed models: how many operators make each slowdown, found once and then fixed."""
+"""The slowed models: how much more work makes each slowdown, found once and then fixed."""
 
 from __future__ import annotations
 
@@ -13,81 +13,84 @@ import numpy as np
 
 from bench.environment import Machine, Source
 from bench.method import recording
-from bench.method.lines import SCHEMA_VERSION, Alone, Header, Parameters, Truth
-from bench.method.processes import InRounds, MeasuringError, Setting, started
-from bench.record import select
+from bench.method.lines import SCHEMA_VERSION, Header, Parameters
+from bench.method.processes import InRounds, MeasuringError, Setting, in_rounds
+from bench.method.ratios import ratios
 
 Tell: TypeAlias = Callable[[str], object]
 
-# So many that their share of a forward is far above what one process errs by.
-OPERATORS = 1000
-PROCESSES = 3
+# Rows of the convolution that slows, from less to more than any slowdown asks for.
+ROWS = (10, 40, 150, 600)
+PROCESSES = 4
 SECONDS = 5.0
 
 
 def begin(path: Path, parameters: Parameters, machine: Machine, source: Source, tell: Tell) -> None:
-    """Begin the recording ``path``: its header, and the truth as far as it is known.
+    """Begin the recording ``path`` with its header.
 
-    Operators and truth are those of the quiet recording where it lies beside
-    this one and differs in nothing but its load.
+    The slowed models are those of the quiet recording where it lies beside this
+    one and differs in nothing but load and waiting.
 
     Raises:
-        MeasuringError: if operators cannot be calibrated.
+        MeasuringError: if they cannot be calibrated.
     """
-    quiet = recording.path_of(path.parent, "quiet", parameters.size)
-    as_quiet = msgspec.structs.replace(parameters, load="quiet")
-    truths: list[Truth] = []
-    operators: tuple[int, ...] = ()
     started = time.monotonic()
-    if quiet != path and quiet.exists():
-        known = recording.read(quiet)
-        if not recording.differences(known.header, as_quiet, machine, source):
-            tell(f"taking the slowed models and their true sizes from {quiet}")
-            operators = known.header.operators
-            truths = [
-                msgspec.structs.replace(line, wall_s=0) for line in select(known.lines, Truth)
-            ]
-    operators = operators or calibrated(parameters, tell)
+    rows = _of_quiet(path, parameters, machine, source, tell) or calibrated(parameters, tell)
     header = Header(
         schema=SCHEMA_VERSION,
         created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         parameters=parameters,
-        operators=operators,
+        rows=rows,
         machine=machine,
         source=source,
         wall_s=time.monotonic() - started,
     )
     with recording.appending(path) as writer:
         writer.append(header)
-        for truth in truths:
-            writer.append(truth)
+
+
+def _of_quiet(
+    path: Path, parameters: Parameters, machine: Machine, source: Source, tell: Tell
+) -> tuple[int, ...] | None:
+    quiet = recording.path_of(path.parent, "quiet", parameters.size)
+    if quiet == path or not quiet.exists():
+        return None
+    header = recording.read(quiet).header
+    like_it = msgspec.structs.replace(parameters, load="quiet", waiting=header.parameters.waiting)
+    if recording.differences(header, like_it, machine, source):
+        return None
+    tell(f"taking the slowed models from {quiet}")
+    return header.rows
 
 
 def calibrated(parameters: Parameters, tell: Tell) -> tuple[int, ...]:
-    """How many operators make each slowdown, from a short paired run.
+    """How many rows make each slowdown, from a short paired run.
 
     Raises:
-        MeasuringError: if a process fails, or operators seem to cost nothing.
+        MeasuringError: if a process fails, or more rows seem to cost no more.
     """
     tell(f"calibrating the slowed models in {PROCESSES} processes")
     setting = Setting(parameters.size, parameters.threads, parameters.waiting)
     seconds = min(SECONDS, parameters.truth_s)
-    arms = ("none", f"slowed-{OPERATORS}")
+    arms = ("none", *(f"slowed-{rows}" for rows in ROWS))
     tasks = [InRounds(seconds, seed) for seed in range(PROCESSES)]
-    with started(arms, setting, tasks) as told:
-        ratios = [said.ratios[1] for said in told if not isinstance(said, Alone)]
-    return operators_for(parameters.slowdowns_pct, float(np.mean(ratios)) - 1)
+    told = [ratios(each.said) for each in in_rounds(arms, setting, tasks)]
+    return rows_for(parameters.slowdowns_pct, np.mean(told, axis=0)[1:] - 1)
 
 
-def operators_for(slowdowns_pct: Sequence[float], overhead: float) -> tuple[int, ...]:
-    """How many make each slowdown, where ``OPERATORS`` of them cost ``overhead``, a fraction.
+def rows_for(slowdowns_pct: Sequence[float], costs: Sequence[float]) -> tuple[int, ...]:
+    """How many rows make each slowdown, between nothing and what ``ROWS`` cost, as fractions.
 
     Raises:
-        MeasuringError: if they seem to cost nothing.
+        MeasuringError: if more rows seem to cost no more, or all too little.
     """
-    if overhead <= 0:
+    rising = bool(np.all(np.diff(costs) > 0))
+    if not rising or 100 * costs[-1] < max(slowdowns_pct):
+        told = ", ".join(f"{100 * cost:.1f}" for cost in costs)
         raise MeasuringError(
-            f"{OPERATORS} operators seem to cost nothing beside the trunk: "
-            "begin again when the machine is quiet"
+            f"{', '.join(map(str, ROWS))} rows must cost more and more, and the last at least "
+            f"{max(slowdowns_pct):g} %, got {told} %: begin again when the machine is quiet"
         )
-    return tuple(max(1, round(pct / 100 * OPERATORS / overhead)) for pct in slowdowns_pct)
+    wanted = np.asarray(slowdowns_pct) / 100
+    found = np.interp(wanted, [0.0, *costs], [0, *ROWS])
+    return tuple(max(1, round(rows)) for rows in found)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bench.grid import Grid, PlannedBlock, plan_blocks
-from bench.ledger import Ledger
+from bench.ledger import Ledger, VisitLog
 from bench.record import Block, Round
 from bench.trial import Trial
 
@@ -71,15 +71,18 @@ def test_what_was_not_measured_cannot_be_compared() -> None:
         Ledger().differ(trial(2), trial(4))
 
 
-def visit(ledger: Ledger, *, sd: float, rounds: int = 20, seed: int = 0) -> None:
-    """One more visit of a block, in which single pairs of all arms scatter so much."""
-    rng = np.random.default_rng(seed)
-    block, name = BLOCKS[0], f"visit {len(ledger.visits)}"
+def visit(
+    ledger: Ledger, *, sd: float, slowed: float = 1.0, block: PlannedBlock = BLOCKS[0]
+) -> VisitLog:
+    """One more visit of a block: single pairs of all arms scatter so much, all times are slowed."""
+    rng = np.random.default_rng(0)
+    name = f"visit {len(ledger.visits)}"
     wrong_by = (0.0,) * len(block.arms)
     ledger.add(Block(block.key, name, name, 0, block.arms, (), wrong_by, 1, 0.0))
-    for _ in range(rounds):
-        times = tuple(np.exp(rng.normal(0, sd / 2**0.5, len(block.arms))))
+    for _ in range(20):
+        times = tuple(slowed * np.exp(rng.normal(0, sd / 2**0.5, len(block.arms))))
         ledger.add(Round(name, tuple(range(len(times))), times, 0.0, 1.0, 0, 0.0, 0.0))
+    return ledger.visits[name]
 
 
 def test_a_visit_in_a_breakdown_is_set_aside() -> None:
@@ -87,7 +90,7 @@ def test_a_visit_in_a_breakdown_is_set_aside() -> None:
     ledger = Ledger()
     for sd in (0.05, 0.8, 0.1):
         visit(ledger, sd=sd)
-    assert [log.is_broken for log in ledger.visits.values()] == [False, True, False]
+    assert [ledger.is_broken(log) for log in ledger.visits.values()] == [False, True, False]
     assert [log.block.visit for log in ledger.visits_of(BLOCKS[0].key)] == ["visit 0", "visit 2"]
     assert not ledger.is_disturbed(BLOCKS[0].key)
     assert len(ledger.trunk_visits(trial(2))) == 2
@@ -105,9 +108,49 @@ def test_breakdowns_are_shown_where_there_is_little_else_and_marked() -> None:
 def test_a_single_stall_is_no_breakdown() -> None:
     """The scatter is a robust one: a round in ten that stalls does not spoil a visit."""
     ledger = Ledger()
-    visit(ledger, sd=0.05)
-    (log,) = ledger.visits.values()
+    log = visit(ledger, sd=0.05)
     for place in (3, 11):
         stalled = (30.0, *log.rounds[place].samples_s[1:])
         log.rounds[place] = msgspec.structs.replace(log.rounds[place], samples_s=stalled)
-    assert not log.is_broken
+    assert not ledger.is_broken(log)
+
+
+def test_a_visit_whose_trunk_was_slowed_throughout_is_set_aside() -> None:
+    """Its pairs scatter as in any other, but the trunk of another block shows what it takes."""
+    ledger = Ledger()
+    visit(ledger, sd=0.05, block=BLOCKS[1])
+    slow = visit(ledger, sd=0.05, slowed=4.0)
+    busy = [visit(ledger, sd=0.05, slowed=2.0) for _ in range(2)]
+    assert ledger.is_broken(slow)
+    assert ledger.visits_of(BLOCKS[0].key) == busy
+    assert slow not in ledger.trunk_visits(trial(2))
+
+
+def test_only_visits_in_one_setting_are_held_against_each_other() -> None:
+    """A trunk is not broken for taking longer on larger inputs."""
+    (large,) = plan_blocks(Grid(placements=("standard",), reductions=(2,), sizes=(448,)).trials())
+    ledger = Ledger()
+    visit(ledger, sd=0.05)
+    assert not ledger.is_broken(visit(ledger, sd=0.05, slowed=4.0, block=large))
+
+
+def test_what_looked_sound_is_broken_once_a_better_visit_is_known() -> None:
+    """While all visits are slow, nothing tells that they are."""
+    ledger = Ledger()
+    slow = [visit(ledger, sd=0.05, slowed=4.0) for _ in range(2)]
+    assert not any(ledger.is_broken(log) for log in slow)
+    visit(ledger, sd=0.05)
+    assert all(ledger.is_broken(log) for log in slow)
+    assert ledger.is_disturbed(BLOCKS[0].key)
+
+
+def test_a_slow_round_more_is_seen_at_once() -> None:
+    """A visit is judged by all rounds that it has by then."""
+    ledger = Ledger()
+    visit(ledger, sd=0.05)
+    log = visit(ledger, sd=0.05)
+    assert not ledger.is_broken(log)
+    slow = tuple(5.0 for _ in log.block.arms)
+    for _ in range(21):
+        ledger.add(Round(log.block.visit, log.rounds[0].order, slow, 0.0, 1.0, 0, 0.0, 0.0))
+    assert ledger.is_broken(log)

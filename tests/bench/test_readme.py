@@ -36,7 +36,9 @@ def test_a_changed_experiment_makes_its_document_stale(
     table.to_csv(copy / COVERAGE, index=False)
     assert main(["--check"], root=copy) == 1
     assert capsys.readouterr().err.splitlines() == [
-        f"docs/coverage.md does not follow from {COVERAGE}: run `nox -s readme`"
+        f"{COVERAGE.with_suffix('.png')} does not show {COVERAGE}: draw it anew, then: "
+        "run `nox -s readme`",
+        f"docs/coverage.md does not follow from {COVERAGE}: run `nox -s readme`",
     ]
 
 

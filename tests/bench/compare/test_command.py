@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -142,6 +143,25 @@ def test_one_process_alone_gives_no_interval(
     assert main(["compare", str(full), str(alone)]) == 0
     first = capsys.readouterr().out.splitlines()[0]
     assert "0 slower, 0 not slower, 7 undecided; one process alone gives no interval" in first
+
+
+def test_what_could_have_been_seen_is_shown_and_exported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Beside the verdict of each pair that is open, the same number as in the file."""
+    a, b = (write(tmp_path / name, records({}, own_sd=0.03, seed=ord(name))) for name in "ab")
+    path = tmp_path / "x.json"
+    assert main(["compare", str(a), str(b), "--json", str(path)]) == 0
+    shown = capsys.readouterr().out
+    rows = json.loads(path.read_text())["pairs"]
+    reach = [row["detectable_pct"] for row in rows if row["verdict"] == "undecided"]
+    assert len(reach) == 7
+    assert re.findall(r"undecided \(<([\d.]+)\)", shown) == [f"{each:.1f}" for each in reach]
+    names = ("standard-r2", "standard-r4")
+    assert main(["compare", *names, "--out", str(a), "--json", str(path)]) == 0
+    (row,) = json.loads(path.read_text())["pairs"]
+    told = f"undecided, a slowdown of {row['detectable_pct']:.1f} % would mostly have been found"
+    assert told in capsys.readouterr().out
 
 
 def test_a_run_and_a_trial_are_not_compared(

@@ -18,9 +18,12 @@ from bench.compare.comparison import (
     known_trials,
 )
 from bench.compare.lookup import find_trial
+from bench.grid import Grid
 from bench.ledger import Ledger
 from bench.record import Outcome, Planned, Record, Round
 from bench.stats import Evidence, quotient
+from bench.trial import Path
+from bench.verdict import detectable
 from tests.bench.compare.made_up import GRID, environment, records
 
 
@@ -151,6 +154,19 @@ def test_two_runs_are_compared_by_their_overheads() -> None:
     assert time.ratio.estimate == pytest.approx(1.10 / 1.05, abs=0.001)
 
 
+def test_what_could_have_been_seen_depends_on_how_many_are_compared() -> None:
+    """Of two runs all pairs are judged together, so each asks for more than a pair alone."""
+    before, after = (Ledger(records({}, own_sd=0.03, seed=seed)) for seed in (1, 2))
+    pairs = compare_runs(before, after).pairs
+    ratios = [pair.time.ratio for pair in pairs if pair.time is not None]
+    reach = [pair.detectable for pair in pairs if pair.detectable is not None]
+    assert reach == detectable(ratios)
+    assert all(each > detectable([ratio])[0] for each, ratio in zip(reach, ratios, strict=True))
+    alone = compared(records({}, own_sd=0.03), "standard-r2", "standard-r4").pair
+    assert alone.time is not None
+    assert [alone.detectable] == detectable([alone.time.ratio])
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -193,3 +209,20 @@ def test_trials_that_only_rode_are_known() -> None:
     made = [record for record in records({}) if not isinstance(record, Planned)]
     assert known_trials(Ledger(made)) == GRID.trials()
     assert known_trials(Ledger(records({}))) == GRID.trials()
+
+
+def test_the_eager_trunk_beside_another_path_is_no_trial_of_the_run() -> None:
+    """It rides along, and was not measured against a control of its own."""
+    grid = Grid(placements=("standard",), reductions=(4,), paths=(Path("fused"),))
+    assert known_trials(Ledger(records({}, grid=grid))) == grid.trials()
+
+
+def test_what_does_not_call_operators_has_no_count_of_them() -> None:
+    """Of a runtime's trials parameters and arithmetic are compared, and nothing that it changes."""
+    grid = Grid(placements=("standard",), reductions=(4,), paths=(Path(executor="onnxruntime"),))
+    known = {
+        count.name
+        for count in compared(records({}, grid=grid), "none", "standard-r4").pair.counts
+        if count.before is not None
+    }
+    assert known == {"params", "se_params", "macs", "elementwise_ops"}

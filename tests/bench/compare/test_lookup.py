@@ -6,6 +6,7 @@ import pytest
 
 from bench.compare.lookup import find_trial
 from bench.grid import Grid
+from bench.trial import Path
 
 
 @pytest.mark.parametrize(
@@ -33,3 +34,16 @@ def test_a_trial_is_named_by_as_much_of_its_key_as_it_takes() -> None:
     for name in (wanted.key, wanted.setting.key.replace("resnet18", "standard-r4")):
         assert find_trial(trials, name) == wanted
         assert find_trial(trials, name.rpartition("@")[0]) == wanted
+
+
+def test_a_trial_by_another_path_is_named_with_its_path() -> None:
+    """By the path's label or its key; without, eager PyTorch is meant if it was measured."""
+    grid = Grid(placements=("standard",), reductions=(4,), paths=(Path(), Path("fused")))
+    trials = grid.trials()
+    eager, fused = (trial for trial in trials if trial.variant.se.placement == "standard")
+    assert find_trial(trials, "standard-r4") == eager
+    for name in ("standard-r4@fused", "resnet18/standard-r4@fused+eager", fused.key):
+        assert find_trial(trials, name) == fused
+    assert find_trial([fused], "standard-r4") == fused
+    with pytest.raises(ValueError, match="names no run and no trial"):
+        find_trial(trials, "standard-r4@onnxruntime")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import pandas as pd
 import psutil
 import pytest
@@ -21,17 +22,17 @@ from bench.method.processes import (
     InRounds,
     InSequence,
     MeasuringError,
-    Said,
     Setting,
     Task,
+    Told,
+    raw,
     started,
-    summed_up,
 )
+from bench.method.ratios import inside, ratios
 from bench.method.recording import RefusedError, path_of, read
-from bench.method.rivals import RIVALS, Told
-from bench.method.slowdowns import operators_for
+from bench.method.slowdowns import PROCESSES, rows_for
 from bench.record import Round, select
-from tests.bench.method.made_up import MACHINE, OTHER_MACHINE, SOURCE, asked
+from tests.bench.method.made_up import MACHINE, OTHER_MACHINE, SOURCE, asked, in_rounds
 
 EFFORT = Effort(3600.0, sets=3)
 
@@ -48,16 +49,27 @@ class Machinery:
     @contextmanager
     def started(
         self, arms: Sequence[str], setting: Setting, tasks: Sequence[Task]
-    ) -> Iterator[Iterator[Said]]:
-        yield (self.said(arms, task) for task in tasks)
+    ) -> Iterator[Iterator[Told[Rounds | Alone]]]:
+        yield (Told(self.said(arms, task), 4.0, 6.0) for task in tasks)
 
-    def said(self, arms: Sequence[str], task: Task) -> Said:
+    def in_rounds(
+        self, arms: Sequence[str], setting: Setting, tasks: Sequence[InRounds]
+    ) -> Iterator[Told[Rounds]]:
+        for task in tasks:
+            said = self.said(arms, task)
+            assert isinstance(said, Rounds)
+            yield Told(said, 4.0, 6.0)
+
+    def said(self, arms: Sequence[str], task: Task) -> Rounds | Alone:
         if isinstance(task, InRounds):
             self._ran("rounds", arms, task.seconds)
-            return Rounds((1.0, *(1.25 + task.seed for _ in arms[1:])), 10, 0.5)
+            # A row costs a tenth of a percent.
+            costs = [1e-3 * int(arm.removeprefix("slowed-")) for arm in arms[1:] if arm != "none"]
+            equal = [0.0] * (len(arms) - 1 - len(costs))
+            said = in_rounds(*equal, *costs)
+            return msgspec.structs.replace(said, involuntary_switches=task.seed)
         self._ran("sequence", arms, task.seconds)
-        told = {name: tuple(Told(1.0 + task.seed, None, 1) for _ in arms) for name in RIVALS}
-        return Alone(tuple(range(len(arms))), told)
+        return Alone(tuple(range(len(arms))), ((task.seed,),) * len(arms), 1e-7)
 
     @contextmanager
     def under(self, load: str, cpus: int) -> Iterator[None]:
@@ -77,8 +89,9 @@ def machinery(monkeypatch: pytest.MonkeyPatch) -> Machinery:
     made = Machinery()
     clock = SimpleNamespace(monotonic=lambda: made.now_s)
     for module in (experiment, slowdowns):
-        monkeypatch.setattr(module, "started", made.started)
-        monkeypatch.setattr(module, "time", clock)
+        monkeypatch.setattr(module, "in_rounds", made.in_rounds)
+    monkeypatch.setattr(slowdowns, "time", clock)
+    monkeypatch.setattr(experiment, "started", made.started)
     monkeypatch.setattr(experiment, "under", made.under)
     return made
 
@@ -104,10 +117,10 @@ def test_truth_comes_first_then_whole_sets(machinery: Machinery, tmp_path: Path)
         (number, process) for number in range(3) for process in range(2)
     }
     assert [line.set for line in select(lines, Sequential)] == [0, 1, 2]
-    arms = ("none", "none", "none", "slowed-8", "slowed-40")  # 1000 cost 1.25 forwards
+    arms = ("none", "none", "none", "slowed-10", "slowed-50")
     # Two processes in rounds share five seconds, and so do the five models of one in sequence.
     expected = {("rounds", arms, 20.0), ("rounds", arms, 2.5), ("sequence", arms, 1.0)}
-    assert {run[:3] for run in machinery.runs[3:]} == expected
+    assert {run[:3] for run in machinery.runs[PROCESSES:]} == expected
 
 
 def test_either_kind_may_come_first() -> None:
@@ -135,8 +148,8 @@ def test_an_interrupted_run_goes_on_where_it_stood(machinery: Machinery, tmp_pat
 def test_no_two_processes_have_the_same_orders(machinery: Machinery, tmp_path: Path) -> None:
     """A seed of their own, which the made-up ratios tell."""
     lines = recorded(tmp_path)
-    said = [line.said.ratios[1] for line in lines if isinstance(line, Truth | Paired)]
-    said += [line.said.told[RIVALS[0]][0].value_s for line in select(lines, Sequential)]
+    said = [line.said.involuntary_switches for line in lines if isinstance(line, Truth | Paired)]
+    said += [line.said.wall_ns[0][0] for line in select(lines, Sequential)]
     assert len(set(said)) == len(lines)
 
 
@@ -144,37 +157,32 @@ def test_no_set_begins_that_the_budget_has_no_time_for(
     machinery: Machinery, tmp_path: Path
 ) -> None:
     """Calibration, and what earlier runs spent, count; more budget goes on."""
-    # 30 s calibrate, and what finds the truth is to measure for 40 s, which takes but 20.
-    assert len(recorded(tmp_path, effort=Effort(69.0))) == 0
-    assert len(recorded(tmp_path, effort=Effort(89.0))) == 2 + 3  # the first measures for 10 s
-    assert len(recorded(tmp_path, effort=Effort(109.0))) == 2 + 3  # and took 30
-    assert len(recorded(tmp_path, effort=Effort(110.0))) == 2 + 6
+    # 40 s calibrate, and what finds the truth is to measure for 40 s, which takes but 20.
+    assert len(recorded(tmp_path, effort=Effort(79.0))) == 0
+    assert len(recorded(tmp_path, effort=Effort(99.0))) == 2 + 3  # the first measures for 10 s
+    assert len(recorded(tmp_path, effort=Effort(119.0))) == 2 + 3  # and took 30
+    assert len(recorded(tmp_path, effort=Effort(120.0))) == 2 + 6
 
 
-def test_other_work_runs_while_sets_are_recorded_only(machinery: Machinery, tmp_path: Path) -> None:
-    """Slowed models are calibrated, and their sizes found, in quiet."""
+def test_all_but_the_calibration_runs_under_the_load(machinery: Machinery, tmp_path: Path) -> None:
+    """The true sizes too: what a slowdown is may depend on what else runs."""
     recorded(tmp_path, asked("loaded"))
     loads = [run[3] for run in machinery.runs]
-    assert loads == ["none"] * 5 + ["loaded"] * 9
+    assert loads == ["none"] * PROCESSES + ["loaded"] * (2 + 9)
 
 
 @pytest.mark.parametrize("waiting", ["deployed", "passive"])
-def test_the_truth_of_the_quiet_recording_is_taken_over(
+def test_both_conditions_have_the_same_slowed_models(
     waiting: str, machinery: Machinery, tmp_path: Path
 ) -> None:
-    """Where threads wait in the same way; what it took is not spent twice."""
-    quiet = recorded(tmp_path)
+    """Those of the quiet recording, however threads wait; their sizes are measured anew."""
+    recorded(tmp_path)
     machinery.runs.clear()
-    loaded = recorded(tmp_path, asked("loaded", waiting=waiting))
-    known = [line.said for line in select(quiet, Truth)]
-    taken = list(select(loaded, Truth))
-    if waiting == "deployed":
-        assert [line.said for line in taken] == known
-        assert [line.wall_s for line in taken] == [0.0, 0.0]
-        assert len(machinery.runs) == 9
-    else:
-        assert [line.said for line in taken] != known
-        assert len(machinery.runs) == 3 + 2 + 9
+    recorded(tmp_path, asked("loaded", waiting=waiting))
+    assert len(machinery.runs) == 2 + 9
+    machinery.runs.clear()
+    recorded(tmp_path, asked("loaded", waiting=waiting, size=96))
+    assert len(machinery.runs) == PROCESSES + 2 + 9
 
 
 def test_another_machine_is_refused(machinery: Machinery, tmp_path: Path) -> None:
@@ -186,21 +194,34 @@ def test_another_machine_is_refused(machinery: Machinery, tmp_path: Path) -> Non
     assert machinery.runs == []
 
 
-def test_operators_follow_from_what_they_cost() -> None:
-    """A thousand cost 40 % of a forward, so 25 make one percent."""
-    assert operators_for((1.0, 5.0), 0.4) == (25, 125)
-    assert operators_for((1.0,), 400.0) == (1,)
-    with pytest.raises(MeasuringError, match="seem to cost nothing"):
-        operators_for((1.0,), -0.01)
+def test_rows_lie_between_what_was_measured() -> None:
+    """On straight lines between the costs of those that were; none is less than one row."""
+    costs = (0.01, 0.02, 0.03, 0.1)  # of 10, 40, 150 and 600 rows
+    assert rows_for((0.01, 0.4, 2.0, 2.5, 10.0), costs) == (1, 4, 40, 95, 600)
 
 
-def test_a_process_is_summed_up() -> None:
-    """Medians of ratios within rounds, and how much of the time forwards took."""
+@pytest.mark.parametrize("costs", [(0.01, 0.02, 0.015, 0.1), (0.01, 0.02, 0.03, 0.04)])
+def test_a_calibration_that_makes_no_sense_is_refused(costs: tuple[float, ...]) -> None:
+    """More work that costs less, or all of it too little; with what was measured."""
+    with pytest.raises(MeasuringError, match=r"must cost more and more, .*, got .*\.0 %: begin"):
+        rows_for((5.0,), costs)
+
+
+def test_a_process_is_kept_raw() -> None:
+    """Each arm's time in each round, by both clocks, to the nanosecond."""
     rounds = [
-        Round("", (0, 1), (s, 1.5 * s), start, start + 4 * s, 0, 0.0, 0.0)
+        Round("", (0, 1), (s, 1.5 * s), start, start + 4 * s, 2, 0.25, 0.0,
+              cpu_samples_s=(2 * s, 3 * s))
         for s, start in ((1.0, 0.0), (2.0, 4.0), (1.0, 12.0))
-    ]
-    assert summed_up(rounds) == Rounds((1.0, 1.5), 3, 10.0 / 16.0)
+    ]  # fmt: skip
+    said = raw(rounds)
+    assert said.wall_ns == ((10**9, 15 * 10**8), (2 * 10**9, 3 * 10**9), (10**9, 15 * 10**8))
+    assert said.cpu_ns[1] == (4 * 10**9, 6 * 10**9)
+    assert (said.span_s, said.involuntary_switches, said.steal_s) == (16.0, 6, 0.75)
+    assert ratios(said).tolist() == [1.0, 1.5]
+    assert inside(said) == 10.0 / 16.0
+    unknown = [msgspec.structs.replace(each, steal_s=None) for each in rounds]
+    assert raw(unknown).steal_s is None
 
 
 def test_a_process_that_fails_says_why() -> None:
@@ -209,21 +230,21 @@ def test_a_process_that_fails_says_why() -> None:
         measured(InRounds(1.0, 0), ("none", "odd"))
 
 
-def measured(task: Task, arms: tuple[str, ...]) -> Said:
+def measured(task: Task, arms: tuple[str, ...]) -> Rounds | Alone:
     with started(arms, Setting(32, 1, "passive"), [task]) as told:
-        return next(told)
+        return next(told).said
 
 
 @pytest.mark.slow
 def test_processes_measure_one_after_the_other(tmp_path: Path) -> None:
     """Whatever each is to do, in the order of the tasks; leaving early leaves none behind."""
     tasks: list[Task] = [InRounds(0.2, 1), InSequence(0.1, 2), InRounds(0.2, 3)]
-    with started(("none", "slowed-20000"), Setting(32, 1, "passive"), tasks) as told:
-        first, second = next(told), next(told)
+    with started(("none", "slowed-500"), Setting(32, 1, "passive"), tasks) as told:
+        first, second = next(told).said, next(told).said
         third = psutil.Process().children()
         assert sum(child.status() != psutil.STATUS_ZOMBIE for child in third) == 1
     assert isinstance(first, Rounds)
-    assert first.ratios[1] > 1.5
+    assert ratios(first)[1] > 1.2
     assert isinstance(second, Alone)
     assert sorted(second.order) == [0, 1]
     assert psutil.Process().children() == []

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from bench.ledger import Ledger
+from bench.method.effects import Series
 from bench.method.noise import (
     CORRELATION,
     NOISES,
@@ -19,9 +23,11 @@ from bench.method.noise import (
     two_modes,
     uneven_modes,
 )
-from bench.stats import Array, spread
+from bench.record import read
+from bench.stats import MAD_TO_SD, Array, spread
 
 SHAPE = (400, 10, 20)
+COMMITTED = Path(__file__).parents[3] / "results" / "cpu" / "records.jsonl"
 
 
 @pytest.fixture
@@ -47,10 +53,22 @@ def test_all_noise_has_the_median_0_and_the_same_scatter(
 @pytest.mark.parametrize("noise", NOISES, ids=lambda noise: noise.name)
 def test_processes_and_runs_differ(noise: Noise, rng: np.random.Generator) -> None:
     """No two processes share their noise; with the same seed they do."""
-    values = noise.draw(rng, (5, 4, 20)).reshape(20, 20)
+    values = ratios(noise, 0.01, rng, (5, 4, 20)).reshape(20, 20)
     assert len(np.unique(values, axis=0)) == 20
-    again = noise.draw(np.random.default_rng(7), (5, 4, 20)).reshape(20, 20)
+    again = ratios(noise, 0.01, np.random.default_rng(7), (5, 4, 20)).reshape(20, 20)
     assert np.array_equal(values, again)
+
+
+def test_the_scatter_is_that_of_the_committed_run() -> None:
+    """Of its control arms, block by block, in the middle; within a third."""
+    ledger = Ledger(read(COMMITTED))
+    found = [
+        spread(np.concatenate(ledger.ratios(block, arm))) or 0.0
+        for block, planned in ledger.blocks().items()
+        for arm in planned.arms
+        if arm.role == "control"
+    ]
+    assert pytest.approx(float(np.median(found)), rel=1 / 3) == SCATTER
 
 
 def test_normal_noise_is_normal(rng: np.random.Generator) -> None:
@@ -79,7 +97,8 @@ def test_drift_goes_one_way_within_a_process_and_any_way_over_processes(
 def test_two_modes_leave_the_middle_empty(rng: np.random.Generator) -> None:
     """Values are rare at the median: a twentieth of a normal distribution's there would be many."""
     values = two_modes(rng, SHAPE)
-    middle, sides = (np.mean(np.abs(np.abs(values) - at) < 0.003) for at in (0.0, 0.035))
+    values = values / SCATTER
+    middle, sides = (np.mean(np.abs(np.abs(values) - at) < 0.06) for at in (0.0, 1 / MAD_TO_SD))
     assert middle < sides / 20
     assert standardised(values, 3) == pytest.approx(0, abs=0.03)
 
@@ -106,3 +125,15 @@ def test_a_process_effect_shifts_whole_processes(rng: np.random.Generator) -> No
     assert values[..., 0].mean() == pytest.approx(2.0, rel=0.001)
     assert values[..., 0].std() == pytest.approx(2 * 0.012, rel=0.05)
     assert np.all(ratios(silent, 0.0, rng, SHAPE) == 1)
+
+
+def test_a_kind_says_how_process_effects_hang_together(rng: np.random.Generator) -> None:
+    """The effects of a run are drawn by it, one for each process."""
+
+    def growing(rng: np.random.Generator, shape: Series) -> Array:
+        return np.broadcast_to(np.arange(shape[1], dtype=float), shape)
+
+    kind = Noise("silent, growing", lambda rng, shape: np.zeros(shape), growing)
+    assert np.allclose(ratios(kind, 0.01, rng, (2, 3, 4)), [[[1.0] * 4, [1.01] * 4, [1.02] * 4]])
+    assert not kind.is_independent
+    assert Noise("silent", kind.draw).is_independent

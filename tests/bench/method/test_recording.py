@@ -35,14 +35,14 @@ CONTENT = recording(((0.0, 0.0, 0.01, 0.05), (1.0, 1.0, 1.0, 1.0, 1.1)))
 
 
 def test_every_kind_of_line_survives_a_round_trip() -> None:
-    """Errors that a tool does not tell included."""
+    """What a machine does not tell included."""
     for line in (CONTENT.header, *CONTENT.lines):
         assert encode(line).endswith(b"}\n")
         assert decode(encode(line)) == line
-    silent = one_set(0, (0.0,), (1.0, 1.0))[2]
-    text = encode(silent).replace(b'"error_s":0.01', b'"error_s":null')
-    assert b"null" in text
-    assert encode(decode(text)) == text
+    text = encode(one_set(0, (0.0,), (1.0, 1.0))[0])
+    silent = text.replace(b'"steal_s":0.0', b'"steal_s":null')
+    assert silent != text
+    assert encode(decode(silent)) == silent
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
@@ -76,8 +76,8 @@ def test_one_run_at_a_time_writes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        (f'"schema":{SCHEMA_VERSION}', '"schema":7', "must be 2, got 7"),
-        (f'"schema":{SCHEMA_VERSION},', "", "must be 2, got None"),
+        (f'"schema":{SCHEMA_VERSION}', '"schema":7', "must be 3, got 7"),
+        (f'"schema":{SCHEMA_VERSION},', "", "must be 3, got None"),
         ('{"kind":"header"', "oh", "is damaged"),
         ('"process":0', '"process":"x"', "is damaged"),
         ('{"kind":"header"', '{"kind":"truth"', "is damaged"),

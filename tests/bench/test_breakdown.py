@@ -1,0 +1,49 @@
+"""Breakdowns are told from processes that are sound, where it is known which are which."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from bench.breakdown import BREAKDOWN, SLOWED, is_breakdown
+
+CONTENTION = Path(__file__).parents[2] / "results" / "method" / "contention.csv"
+# What threads do for which the other work leaves no CPU: sleep, spin but shortly, or there is
+# one thread only. All others spin for a partner that is not running.
+SURVIVE = {"passive", "spin count 1,000", "one thread", "one thread, pinned"}
+
+
+def test_the_rule_tells_broken_processes_from_sound_ones() -> None:
+    """Broken are those under load whose threads spin long, or cannot leave a busy CPU.
+
+    Each is held against the fastest process of its policy. What they say of the control arm
+    shows that the two kinds are apart: sound ones 1 % at most, broken ones up to a third.
+    """
+    frame = pd.read_csv(CONTENTION)
+    is_broken = (frame["load"] == "loaded") & ~frame["policy"].isin(SURVIVE)
+    best_ms = frame.groupby("policy")["trunk_ms"].transform("min")
+    told = [
+        is_breakdown(scatter_pct / 100, trunk_ms, least_ms)
+        for scatter_pct, trunk_ms, least_ms in zip(
+            frame["scatter_pct"], frame["trunk_ms"], best_ms, strict=True
+        )
+    ]
+    assert frame[is_broken != told].empty
+    assert frame["control_pct"][~is_broken].abs().max() < 1.2
+    assert frame["control_pct"][is_broken].abs().max() > 10
+
+
+def test_either_sign_alone_misses_breakdowns() -> None:
+    """Some are slow and scatter no more than sound processes, some scatter at ordinary speed."""
+    frame = pd.read_csv(CONTENTION)
+    broken = frame[(frame["load"] == "loaded") & ~frame["policy"].isin(SURVIVE)]
+    best_ms = broken["policy"].map(frame.groupby("policy")["trunk_ms"].min())
+    assert (broken["scatter_pct"] / 100 <= BREAKDOWN).any()
+    assert (broken["trunk_ms"] <= SLOWED * best_ms).any()
+
+
+def test_without_a_control_the_speed_alone_tells() -> None:
+    """A control that could not ride leaves no scatter to judge."""
+    assert is_breakdown(None, 4.0, 1.0)
+    assert not is_breakdown(None, 2.0, 1.0)
