@@ -42,6 +42,7 @@ examples:
   %(prog)s --architectures resnet50 --placements standard,inner --batch 1,8
   %(prog)s --stages all,4,3+4 --reductions 16  SE late in the network, or everywhere
   %(prog)s --precision 0.5 --budget 30m        narrower intervals
+  %(prog)s --reductions 16 --paths eager,folded,fused,compile,openvino
 """
 LIST_EXAMPLES = """\
 examples:
@@ -71,6 +72,7 @@ examples:
   %(prog)s none standard-r16                   what SE adds to the plain trunk
   %(prog)s standard-r16 post-r16               two placements
   %(prog)s standard-r16 standard-r16-layer4 --out results/cpu
+  %(prog)s none@fused standard-r16@fused       the same by another path
   %(prog)s resnet50/standard-r16 resnet50/inner-r16 --json change.json
   %(prog)s results/before results/after        two versions, on one machine
   %(prog)s results/local/records.1.jsonl results/local --csv change.csv
@@ -153,8 +155,8 @@ def _parser() -> argparse.ArgumentParser:
         compare.add_argument(
             name,
             metavar=name.upper(),
-            help="a trial by its SE label, architecture/label or key (none: the plain trunk); or "
-            "a run by its folder or records file",
+            help="a trial by its SE label, architecture/label or key (none: the plain trunk), "
+            "with @PATH if not by eager PyTorch; or a run by its folder or records file",
         )
     add_out(compare)
     compare.add_argument("--json", type=Path, metavar="FILE", help="write the comparison there")

@@ -1,7 +1,8 @@
 """From what a person asked for to trials, and from trials to blocks.
 
 A block is what one worker measures at once: the plain trunk, a control (a
-second trunk), and at most six variants of one setting. Eight arms lie close
+second trunk), and at most six variants of one setting; beside a path that is
+not the plain one also the trunk by the plain path. Eight or nine arms lie close
 enough in time for a ratio within a round to mean something.
 """
 
@@ -14,7 +15,7 @@ from itertools import product
 from typing import Literal
 
 from bench.record import Arm
-from bench.trial import Device, DType, Layout, Setting, Trial, Variant, Workload
+from bench.trial import Device, DType, Layout, Path, Setting, Trial, Variant, Workload
 from se_models.config import STAGES, Architecture, Placement, SEConfig
 
 VARIANTS_PER_BLOCK = 6
@@ -27,10 +28,16 @@ LATE_STAGE = (
     SEConfig("standard", min_hidden=32),
 )
 
+# By which ways of executing models, beside PyTorch as it comes, SE's cost is shown unasked.
+OTHER_PATHS = (Path("fused"), Path(executor="onnxruntime"))
+
 
 @dataclass(frozen=True)
 class Grid:
-    """All combinations of what each field lists; ``extra`` configurations come on top."""
+    """All combinations of what each field lists; ``extra`` configurations come on top.
+
+    By ``other_paths`` go the placements at the paper's ratio only.
+    """
 
     architectures: tuple[Architecture, ...] = ("resnet18",)
     placements: tuple[Placement, ...] = (
@@ -46,7 +53,9 @@ class Grid:
     batches: tuple[int, ...] = (1,)
     sizes: tuple[int, ...] = (224,)
     threads: tuple[int, ...] = (1,)
+    paths: tuple[Path, ...] = (Path(),)
     extra: tuple[SEConfig, ...] = ()
+    other_paths: tuple[Path, ...] = ()
 
     def configs(self) -> list[SEConfig]:
         """The SE configurations, without repeats; the trunk is always among them, first."""
@@ -66,12 +75,18 @@ class Grid:
         return [Workload(*values) for values in axes]
 
     def trials(self) -> list[Trial]:
-        """Every variant under every workload."""
+        """Every variant under every workload by every path."""
+        published = [SEConfig("none"), *(SEConfig(name) for name in self.placements)]
+        by_path = {
+            **{path: list(dict.fromkeys(published)) for path in self.other_paths},
+            **{path: self.configs() for path in self.paths},
+        }
         return [
-            Trial(Variant(architecture, config), workload)
+            Trial(Variant(architecture, config), workload, path)
             for architecture in self.architectures
             for workload in self.workloads()
-            for config in self.configs()
+            for path in (*self.paths, *(p for p in self.other_paths if p not in self.paths))
+            for config in by_path[path]
         ]
 
 
@@ -92,6 +107,11 @@ class PlannedBlock:
     def variants(self) -> tuple[Trial, ...]:
         return tuple(arm.trial for arm in self.arms if arm.role == "variant")
 
+    @property
+    def judged(self) -> tuple[Arm, ...]:
+        """The arms whose overhead over the trunk is asked for, the control's included."""
+        return tuple(arm for arm in self.arms if arm.role in ("control", "variant"))
+
 
 def plan_blocks(
     trials: Iterable[Trial], standing: Sequence[PlannedBlock] = ()
@@ -104,7 +124,8 @@ def plan_blocks(
     """
     wanted = list(dict.fromkeys(trials))
     kept = [block for block in standing if set(_riders(block)) & set(wanted)]
-    placed = {arm.trial for block in kept for arm in block.arms}
+    # That the eager trunk rides along somewhere does not measure it in its own setting.
+    placed = {arm.trial for block in kept for arm in block.arms if arm.role != "eager"}
     by_setting: dict[Setting, list[Trial]] = {}
     for trial in wanted:
         if trial not in placed:
@@ -130,6 +151,7 @@ def _fill(setting: Setting, trials: Sequence[Trial]) -> list[PlannedBlock]:
             (
                 Arm(trunk, "trunk"),
                 Arm(trunk, "control"),
+                *(() if setting.path.is_plain else (Arm(trunk.eager_trunk, "eager"),)),
                 *(Arm(trial, "variant") for trial in chunk),
             ),
         )

@@ -12,9 +12,10 @@ from typing import Any, Literal, TypeVar, get_args
 
 from bench.cpus import default_threads
 from bench.environment import has_cuda
-from bench.grid import LATE_STAGE, Grid
+from bench.grid import LATE_STAGE, OTHER_PATHS, Grid
 from bench.record import Quantity
-from bench.trial import DEVICES, DTYPES, LAYOUTS, Device
+from bench.trial import DEVICES, DTYPES, EXECUTORS, LAYOUTS, TRANSFORMS, Device
+from bench.trial import Path as RunPath
 from bench.waiting import WAITING
 from se_models.config import ARCHITECTURES, PLACEMENTS, STAGES
 
@@ -73,6 +74,12 @@ def add_grid(parser: argparse.ArgumentParser) -> None:
     )
     _add_axis(grid, "--dtype", _name, f"from {', '.join(DTYPES)} (default: float32)", "dtypes")
     _add_axis(
+        grid, "--paths", _path,
+        f"how to run the models: a transform from {', '.join(TRANSFORMS)} and an executor from "
+        f"{', '.join(EXECUTORS)}, joined by +; the one left out is none or eager (default: eager, "
+        f"and each placement at r = 16 by {', '.join(path.label for path in OTHER_PATHS)} too)",
+    )  # fmt: skip
+    _add_axis(
         grid, "--device", _name,
         f"from {', '.join(DEVICES)} (default: cpu, and cuda too where there is one)", "devices",
     )  # fmt: skip
@@ -85,7 +92,8 @@ def add_effort(parser: argparse.ArgumentParser) -> None:
         type=seconds,
         metavar="TIME",
         help="wall time for measuring latency, such as 90s, 10m or 1h, workers' start-up and what "
-        "earlier runs spent included (default: 70s for each block of up to 6 variants)",
+        "earlier runs spent included (default: 70s for each block of up to 6 variants, and more "
+        "where paths take long to prepare)",
     )
     effort.add_argument(
         "--precision",
@@ -114,8 +122,8 @@ def add_effort(parser: argparse.ArgumentParser) -> None:
 def grid_from(options: argparse.Namespace) -> Grid:
     """The grid that the flags span.
 
-    The late-stage variants belong to the default choice of SE: they are left
-    out as soon as any flag chooses SE otherwise.
+    The late-stage variants and the other paths belong to the default choice of
+    SE: they are left out as soon as any flag chooses SE otherwise.
     """
     devices: tuple[Device, ...] = ("cpu", "cuda") if has_cuda() else ("cpu",)
     chooses_se = any(getattr(options, flag) is not None for flag in _SE_FLAGS)
@@ -123,6 +131,7 @@ def grid_from(options: argparse.Namespace) -> Grid:
         devices=devices,
         threads=(default_threads(),),
         extra=() if chooses_se else LATE_STAGE,
+        other_paths=() if chooses_se or options.paths is not None else OTHER_PATHS,
     )
     given = {
         name: tuple(dict.fromkeys(getattr(options, name)))
@@ -172,6 +181,13 @@ def _percent(text: str) -> float:
 
 def _name(text: str) -> str:
     return text
+
+
+def _path(text: str) -> RunPath:
+    try:
+        return RunPath.named(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _integer(text: str) -> int:

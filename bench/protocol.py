@@ -26,6 +26,12 @@ class Reference(msgspec.Struct, frozen=True, tag_field="kind", tag="reference"):
     rounding: float
 
 
+class Preparing(msgspec.Struct, frozen=True, tag_field="kind", tag="preparing"):
+    """A sign of life, kept in no file: this arm comes next, and may take minutes to prepare."""
+
+    arm: Arm
+
+
 class _Command(msgspec.Struct, frozen=True, tag_field="do"):
     """A command; ``do`` tells which one."""
 
@@ -49,7 +55,7 @@ class MakeReferences(_Command, frozen=True, tag="reference"):
 
 
 class OpenBlock(_Command, frozen=True, tag="open"):
-    """Build the arms; answered by an Outcome for each that fails, then by Block.
+    """Build the arms; answered by Preparing for each, an Outcome if it fails, then by Block.
 
     ``references`` has for each arm what its output ought to be; an arm without
     one stays away. The Block names the arms that ride; without a trunk it
@@ -80,7 +86,7 @@ class Ready(msgspec.Struct, frozen=True, tag_field="kind", tag="ready"):
     """The command is done."""
 
 
-Answer = Record | Reference
+Answer = Record | Reference | Preparing
 Reply = Answer | Ready
 
 _COMMANDS = msgspec.json.Decoder(Command)

@@ -25,7 +25,8 @@ SCHEMA_VERSION = 1
 
 Quantity = Literal["counts", "memory", "latency"]
 Status = Literal["ok", "unsupported", "oom", "timeout", "crashed", "wrong_result"]
-Role = Literal["trunk", "control", "variant"]
+# ``eager`` is the plain trunk by the plain path, which rides beside other paths.
+Role = Literal["trunk", "control", "variant", "eager"]
 
 T = TypeVar("T")
 
@@ -81,7 +82,10 @@ class Counts(_Line, frozen=True, tag="counts"):
 
 
 class Memory(_Line, frozen=True, tag="memory"):
-    """By how much a fresh process grew at its peak: weights, activations, scratch."""
+    """By how much a fresh process grew at its peak: weights, activations, scratch.
+
+    Of paths other than eager PyTorch, the peak of running what was prepared.
+    """
 
     trial: Trial
     resident_growth_bytes: int | None
@@ -100,8 +104,10 @@ class Block(_Line, frozen=True, tag="block"):
 
     ``arms`` ride; ``absent`` belong to the block but could not be prepared.
     ``wrong_by`` says of each that rides by how much its output differed from
-    float64 there and then. ``seed`` is that of the orders of the rounds;
-    ``forwards_per_sample`` how many a sample is the mean of.
+    float64 there and then, ``arm_prepare_s`` how long it took from the model to
+    its first output; null in older files. An export that was found made counts with
+    what making it took, compiled code that was found does not. ``seed`` is that of
+    the orders of the rounds; ``forwards_per_sample`` how many a sample is the mean of.
     """
 
     block: str
@@ -113,6 +119,7 @@ class Block(_Line, frozen=True, tag="block"):
     wrong_by: tuple[float, ...]
     forwards_per_sample: int
     prepare_s: float
+    arm_prepare_s: tuple[float, ...] | None = None
 
 
 class Round(_Line, frozen=True, tag="round"):

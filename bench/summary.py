@@ -7,9 +7,12 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from bench import path_summary
 from bench.ledger import Ledger, VisitLog
+from bench.path_summary import PATHS_NOTE, by_path, failed_paths
 from bench.record import Round
 
 MIB = 2**20
@@ -26,6 +29,7 @@ PLAIN_WIDTH = 140
 # The share of CPU time that a hypervisor may give to others before a run counts as disturbed.
 DISTURBED_STEAL = 0.01
 _UNKNOWN = "–"
+_WORDS = ("variant", "path", "cheapest")
 
 
 def console_for_output() -> Console:
@@ -66,14 +70,14 @@ def noise_line(rows: pd.DataFrame) -> str:
     return line
 
 
-def setting_line(rows: pd.DataFrame) -> str:
-    """The setting that these rows share, in words."""
+def setting_line(rows: pd.DataFrame, *, with_path: bool = True) -> str:
+    """The setting that these rows share, in words; or all of it but the path."""
     row = rows.iloc[0]
-    path = f"{row['executor']}" + ("" if row["transform"] == "none" else f", {row['transform']}")
     return (
         f"{row['architecture']} on {row['machine']} ({row['device']}): batch {row['batch']}, "
         f"{row['size']} px, {row['dtype']}, {row['layout']}, "
-        f"{row['threads']} thread{'s' if row['threads'] > 1 else ''}, {path}"
+        f"{row['threads']} thread{'s' if row['threads'] > 1 else ''}"
+        + (f", {row['path']}" if with_path else "")
     )
 
 
@@ -85,21 +89,21 @@ def markdown(frame: pd.DataFrame) -> str:
             index=False, disable_numparse=True, colalign=_alignment(headline(rows).columns)
         )
         parts.append(f"**{setting_line(rows)}**\n\n{noise_line(rows)}\n\n{table}\n")
+    for name, lines, failed in _by_paths(frame):
+        table = lines.to_markdown(
+            index=False, disable_numparse=True, colalign=_alignment(lines.columns)
+        )
+        parts.append(f"**{name}: by path**\n\n{PATHS_NOTE}\n\n{table}\n")
+        parts += [f"{line}\n" for line in failed]
     return "\n".join(parts)
 
 
 def print_summary(frame: pd.DataFrame, console: Console) -> None:
-    """The headline table of every setting, on a console."""
+    """The headline table of every setting, then those of paths, on a console."""
     for _, rows in _settings(frame):
         console.print(f"\n[bold]{setting_line(rows)}[/bold]", highlight=False)
         console.print(noise_line(rows), highlight=False)
-        lines = _fitted(headline(rows)[list(CONSOLE_COLUMNS)], console.width)
-        table = Table(box=None, header_style="bold")
-        for name in lines.columns:
-            table.add_column(name, justify="left" if name == "variant" else "right", no_wrap=True)
-        for line in lines.itertuples(index=False):
-            table.add_row(*line)
-        console.print(table)
+        _print_table(headline(rows)[list(CONSOLE_COLUMNS)], EXPENDABLE, console)
     if not frame.empty and frame["disturbed"].eq(True).any():
         console.print(
             f"{BREAKDOWN_MARK.strip()} Measured in a breakdown: other work took the CPUs, and "
@@ -114,15 +118,31 @@ def print_summary(frame: pd.DataFrame, console: Console) -> None:
             "Undecided: less than so many\npercent could not be told from nothing here.",
             highlight=False,
         )
+    for name, lines, failed in _by_paths(frame):
+        console.print(f"\n[bold]{name}: by path[/bold]\n{escape(PATHS_NOTE)}", highlight=False)
+        _print_table(lines, path_summary.EXPENDABLE, console)
+        for line in failed:
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def _fitted(lines: pd.DataFrame, width: int) -> pd.DataFrame:
+def _print_table(lines: pd.DataFrame, expendable: Sequence[str], console: Console) -> None:
+    """The columns that fit, numbers and words as they are."""
+    lines = _fitted(lines, expendable, console.width)
+    table = Table(box=None, header_style="bold")
+    for name in lines.columns:
+        table.add_column(name, justify="left" if name in _WORDS else "right", no_wrap=True)
+    for line in lines.itertuples(index=False):
+        table.add_row(*map(escape, line))
+    console.print(table)
+
+
+def _fitted(lines: pd.DataFrame, expendable: Sequence[str], width: int) -> pd.DataFrame:
     """The columns that fit: a narrow console loses whole columns, never digits."""
     widths = {
         name: max(len(str(name)), *lines[name].str.len()) + COLUMN_GAP for name in lines.columns
     }
     kept = list(lines.columns)
-    for name in EXPENDABLE:
+    for name in expendable:
         if sum(widths[each] for each in kept) <= width:
             break
         kept.remove(name)
@@ -168,7 +188,7 @@ def _disturbance(ledger: Ledger, rounds: Sequence[Round]) -> str:
     machine = ledger.environments[0].machine
     cpus = machine.cpus  # what stolen time and load are of
     wall_s = sum(round_.ended_s - round_.started_s for round_ in rounds)
-    broken = sum(log.is_broken for log in ledger.visits.values() if log.rounds)
+    broken = sum(ledger.is_broken(log) for log in ledger.visits.values() if log.rounds)
     stolen = sum(round_.steal_s or 0.0 for round_ in rounds) / (wall_s * cpus)
     switches = sum(round_.involuntary_switches or 0 for round_ in rounds) / len(rounds)
     loads = [round_.load_1m for round_ in rounds if round_.load_1m is not None]
@@ -185,6 +205,16 @@ def _disturbance(ledger: Ledger, rounds: Sequence[Round]) -> str:
         f"This run was disturbed: {seen}. Overheads stay paired, but intervals are wider and "
         "milliseconds larger than on a quiet machine."
     )
+
+
+def _by_paths(frame: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame, list[str]]]:
+    """Of all that was run by several paths its name, its table, and which of them failed."""
+    if frame.empty:
+        return
+    for _, rows in frame.groupby(frame["setting"].str.rpartition("@")[0], sort=False):
+        lines = by_path(rows)
+        if not lines.empty:
+            yield setting_line(rows, with_path=False), lines, failed_paths(rows)
 
 
 def _settings(frame: pd.DataFrame) -> Iterable[tuple[object, pd.DataFrame]]:
@@ -250,7 +280,7 @@ def _more(row: pd.Series, base: pd.Series | None, column: str) -> str:
 
 
 def _alignment(columns: Iterable[str]) -> tuple[str, ...]:
-    return tuple("left" if name == "variant" else "right" for name in columns)
+    return tuple("left" if name in _WORDS else "right" for name in columns)
 
 
 def minutes(seconds: float) -> str:

@@ -9,8 +9,15 @@ different moments. The trunk's median is over all its visits in the setting.
 ``cpu_overhead_*`` is the overhead by the process's CPU time.
 ``verdict`` judges all overheads of the table as one grid, but for blocks whose
 control arm differs from its trunk beyond doubt; ``detectable_pct`` is the
-smallest overhead that would mostly have been called slower. A row that is
+smallest overhead that would mostly have been called slower in this grid. A row that is
 ``disturbed`` was measured in a breakdown and could not be measured again.
+``vs_eager_*`` is the time over that of the plain trunk in eager PyTorch, which
+rides beside other paths, minus one, in percent. ``prepare_s`` is what it took from
+the model to its first output the first time, when no compiled code was found:
+the most of all visits. ``wrong_by`` is the most by which an output was off
+float64. ``resident_growth_bytes`` and ``device_peak_bytes`` leave preparing out, but
+for the eager path. Operators and bytes are those of eager execution; for executors
+that do not call operators one by one they are missing.
 ``p50_s``, ``p95_s`` and ``p99_s`` are of the own times.
 """
 
@@ -27,8 +34,8 @@ import pandas as pd
 from bench.doubt import doubtful_blocks
 from bench.files import replacing
 from bench.ledger import Ledger
-from bench.record import Arm, Quantity
-from bench.stats import Evidence, Interval, ranks, spread
+from bench.record import Arm, Quantity, Role
+from bench.stats import Evidence, Interval, evidence, ranks, spread
 from bench.trial import Trial
 from bench.verdict import Verdict, detectable, judge
 
@@ -48,7 +55,9 @@ _REALS = (
     "overhead_pct", "overhead_low_pct", "overhead_high_pct",
     "detectable_pct", "cpu_overhead_pct", "cpu_overhead_low_pct", "cpu_overhead_high_pct",
     "noise_pct", "noise_low_pct", "noise_high_pct", "noise_sd_pct",
+    "vs_eager_pct", "vs_eager_low_pct", "vs_eager_high_pct",
     "p50_s", "p95_s", "p99_s", "latency_s", "latency_low_s", "latency_high_s", "throughput_per_s",
+    "prepare_s", "wrong_by",
 )  # fmt: skip
 
 
@@ -98,9 +107,10 @@ def _verdicts(
 ) -> tuple[list[Verdict | None], list[float | None]]:
     """Of every trial, None where there is no overhead; all are judged as one grid."""
     known = [_evidence(ledger, trial) for trial in trials]
-    judged = iter(judge([each for each in known if each is not None]))
+    measured = [each for each in known if each is not None]
+    judged, reached = iter(judge(measured)), iter(detectable(measured))
     verdicts = [None if each is None else next(judged) for each in known]
-    reach = [None if each is None else detectable(each) for each in known]
+    reach = [None if each is None else next(reached) for each in known]
     doubtful = doubtful_blocks(ledger)
     return (
         [
@@ -139,6 +149,7 @@ def _row(ledger: Ledger, trial: Trial) -> Row:
         "batch": workload.batch,
         "size": workload.size,
         "threads": workload.threads,
+        "path": path.label,
         "transform": path.transform,
         "executor": path.executor,
         "machine": _machine(ledger, trial),
@@ -180,6 +191,8 @@ def _counts(ledger: Ledger, trial: Trial) -> Row:
     )  # fmt: skip
     counts = ledger.counts.get(trial.counted)
     row: Row = {name: getattr(counts, name, None) for name in names}
+    if not trial.path.calls_operators:
+        row |= dict.fromkeys(("ideal_bytes", "operators", "live_peak_bytes"))
     row["flops"] = None if counts is None else 2 * counts.macs + counts.elementwise_ops
     return row
 
@@ -216,6 +229,8 @@ def _latency(ledger: Ledger, trial: Trial) -> Row:
         if cpu_overhead is not None:
             row |= _ends("cpu_overhead", "pct", cpu_overhead.scaled(100.0))
             row["cpu_overhead_pct"] = 100 * cpu_overhead.estimate
+    row |= _vs_eager(ledger, block, arm)
+    row["prepare_s"], row["wrong_by"] = _preparing(ledger, block, arm)
     samples = np.concatenate([log.samples_s(arm) for log in logs])
     row |= dict(zip(("p50_s", "p95_s", "p99_s"), np.percentile(samples, PERCENTILES), strict=True))
     row |= _ends("latency", "s", latency)
@@ -231,6 +246,27 @@ def _latency(ledger: Ledger, trial: Trial) -> Row:
         deviation = spread(np.concatenate(ledger.ratios(block, control)))
         row["noise_sd_pct"] = None if deviation is None else 100 * deviation
     return row
+
+
+def _vs_eager(ledger: Ledger, block: str, arm: Arm) -> Row:
+    """The arm's time over that of the eager trunk in the same rounds."""
+    trial = arm.trial
+    role: Role = "trunk" if trial.path.is_plain else "eager"
+    eager = Arm(trial.eager_trunk, role)
+    ratio = None if arm == eager else evidence(ledger.ratios(block, arm, eager))
+    if ratio is None:
+        return {}
+    found = ratio.interval().scaled(100.0, -100.0)
+    return {"vs_eager_pct": found.estimate, **_ends("vs_eager", "pct", found)}
+
+
+def _preparing(ledger: Ledger, block: str, arm: Arm) -> tuple[float | None, float | None]:
+    """How long it took at most to prepare the arm, and by how much its output was off at most."""
+    blocks = [log.block for log in ledger.visits_of(block) if arm in log.block.arms]
+    places = [(each, each.arms.index(arm)) for each in blocks]
+    took_s = [each.arm_prepare_s[at] for each, at in places if each.arm_prepare_s is not None]
+    off = [each.wrong_by[at] for each, at in places]
+    return (max(took_s, default=None), max(off, default=None))
 
 
 def _ends(name: str, unit: str, interval: Interval) -> Row:

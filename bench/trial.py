@@ -7,19 +7,23 @@ from run to run, by which records find each other.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from se_models.config import ARCHITECTURES, BLOCKS, Architecture, SEConfig, check_positive
 
 Device = Literal["cpu", "cuda"]
 DType = Literal["float32", "float16", "bfloat16"]
 Layout = Literal["contiguous", "channels_last"]
-Transform = Literal["none"]
-Executor = Literal["eager"]
+Transform = Literal["none", "folded", "fused"]
+Executor = Literal["eager", "compile", "compile_freezing", "onnxruntime", "openvino", "cuda_graph"]
 
 DEVICES: tuple[Device, ...] = get_args(Device)
 DTYPES: tuple[DType, ...] = get_args(DType)
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+TRANSFORMS: tuple[Transform, ...] = get_args(Transform)
+EXECUTORS: tuple[Executor, ...] = get_args(Executor)
+# Those that call the operators of a model, one by one; the others make code of their own of it.
+_DISPATCHING: tuple[Executor, ...] = ("eager", "cuda_graph")
 
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
@@ -77,18 +81,55 @@ class Workload:
 
 @dataclass(frozen=True)
 class Path:
-    """How a network is executed: what is done to the model, and what then runs it."""
+    """How a network is executed: what is done to the model, and what then runs it.
+
+    ``folded`` has BatchNorm folded into convolutions and is else as written;
+    ``fused`` has the tails of its blocks in one pass each besides.
+    """
 
     transform: Transform = "none"
     executor: Executor = "eager"
 
     def __post_init__(self) -> None:
-        check_choice("transform", self.transform, get_args(Transform))
-        check_choice("executor", self.executor, get_args(Executor))
+        check_choice("transform", self.transform, TRANSFORMS)
+        check_choice("executor", self.executor, EXECUTORS)
+
+    @classmethod
+    def named(cls, name: str) -> Path:
+        """The path of a key or a label: a transform, an executor, or both joined by ``+``."""
+        transform, plus, executor = name.partition("+")
+        if not plus and name in TRANSFORMS:
+            return cls(transform=name)
+        if not plus:
+            names = (*TRANSFORMS, *EXECUTORS)
+            if name not in names:
+                raise ValueError(
+                    f"path must be one of {', '.join(names)}, or one of the first "
+                    f"{len(TRANSFORMS)} and one of the others joined by +, got {name!r}"
+                )
+            transform, executor = "none", name
+        return cls(cast(Transform, transform), cast(Executor, executor))
 
     @property
     def key(self) -> str:
         return f"{self.transform}+{self.executor}"
+
+    @property
+    def label(self) -> str:
+        """The key without what stands at its default: what tables and pictures say."""
+        if self.transform == "none":
+            return self.executor
+        return self.transform if self.executor == "eager" else self.key
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is PyTorch as it comes, which other paths are compared with."""
+        return self == Path()
+
+    @property
+    def calls_operators(self) -> bool:
+        """Whether what is counted of an eager forward, operator by operator, holds for it."""
+        return self.executor in _DISPATCHING
 
 
 @dataclass(frozen=True)
@@ -121,11 +162,21 @@ class Trial:
         return Setting(self.variant.architecture, self.workload, self.path)
 
     @property
-    def counted(self) -> Trial:
-        """The trial whose counts this one shares: they depend on no device, thread or path."""
+    def plain(self) -> Trial:
+        """The trial whose output this one should have: it depends on no device, thread or path."""
         return Trial(self.variant, replace(self.workload, device="cpu", threads=1))
+
+    @property
+    def counted(self) -> Trial:
+        """The trial whose counts this one shares: they depend on no device, thread or executor."""
+        return replace(self.plain, path=Path(self.path.transform))
 
     @property
     def trunk(self) -> Trial:
         """The plain network in the same setting, which this trial is compared with."""
         return Trial(self.variant.trunk, self.workload, self.path)
+
+    @property
+    def eager_trunk(self) -> Trial:
+        """The plain network by the plain path, which all paths are compared with."""
+        return Trial(self.variant.trunk, self.workload)

@@ -11,6 +11,7 @@ from torch import nn
 from bench.measure.arithmetic import count_arithmetic
 from bench.measure.dispatch import Watch, meta_twin, on_meta
 from bench.measure.liveness import LiveBytes
+from bench.measure.paths import transformed
 from bench.measure.subject import DTYPES, MEMORY_FORMATS
 from bench.measure.traffic import Traffic
 from bench.record import Counts
@@ -21,7 +22,9 @@ from se_models.resnet import se_modules
 def count(trial: Trial, model: nn.Module) -> Counts:
     """The counts of a trial: of one eager forward in eval mode under ``no_grad``.
 
-    A CUDA workload is counted by the operators that the CPU is given.
+    A CUDA workload is counted by the operators that the CPU is given. What a
+    transform changes is operators, bytes and live bytes; arithmetic is counted
+    as the model is written.
 
     Args:
         trial: its workload says dtype, layout, batch and size.
@@ -46,10 +49,11 @@ def count(trial: Trial, model: nn.Module) -> Counts:
     twin = meta_twin(model, dtype=dtype, memory_format=memory_format)
     arithmetic = count_arithmetic(twin, example)
     traffic = Traffic()
-    live = LiveBytes(chain(twin.parameters(), twin.buffers(), (example,)))
-    with on_meta(twin), Watch(traffic, live):
-        twin(example)
-    if traffic.elementwise_outputs != arithmetic.elementwise_ops:
+    executed = transformed(twin, trial.path.transform)
+    live = LiveBytes(chain(executed.parameters(), executed.buffers(), (example,)))
+    with on_meta(executed), Watch(traffic, live):
+        executed(example)
+    if executed is twin and traffic.elementwise_outputs != arithmetic.elementwise_ops:
         raise RuntimeError(
             f"the trace has {arithmetic.elementwise_ops} element-wise operations and the "
             f"dispatcher {traffic.elementwise_outputs}: an operator is counted by one alone"

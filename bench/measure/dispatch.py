@@ -22,7 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of an operator, with every tensor that went in and came out."""
+    """One call of an operator, with every tensor that went in, and came out or was changed."""
 
     operator: OpOverload
     inputs: tuple[Tensor, ...]
@@ -46,7 +46,8 @@ class Watch(TorchDispatchMode):
     ) -> Any:
         result = func(*args, **(kwargs or {}))
         inputs = chain(_tensors(args), _tensors(kwargs.values() if kwargs else ()))
-        call = Call(func, tuple(inputs), tuple(_tensors((result,))))
+        outputs = chain(_tensors((result,)), _changed(func, args))
+        call = Call(func, tuple(inputs), tuple(outputs))
         for observer in self._observers:
             observer.see(call)
         return result
@@ -174,6 +175,13 @@ def _fresh(answer: Any) -> Any:
             answer.shape, answer.stride, dtype=answer.dtype, device=answer.device
         )
     return tuple(map(_fresh, answer))
+
+
+def _changed(func: OpOverload, args: Any) -> Iterator[Tensor]:
+    """What an operator writes into; that of an in-place operator need not come out of it."""
+    for value, described in zip(args, func._schema.arguments, strict=False):
+        if described.alias_info is not None and described.alias_info.is_write:
+            yield from _tensors((value,))
 
 
 def _tensors(values: Any) -> Iterator[Tensor]:

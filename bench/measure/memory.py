@@ -1,44 +1,124 @@
-"""What a trial needs of memory at its peak, on the device where it runs."""
+"""What a trial needs of memory at its peak, on the device where it runs.
+
+Of eager PyTorch it is the peak over building and running. To transform, to
+compile or to export takes many times what running takes, once; so by other
+paths it is the peak of running what was prepared, of its preparation no more
+than what that leaves behind. A runtime loads an export, which another process
+has made, and has no model of torch's beside it.
+"""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import torch
 
-from bench.measure.paths import executor_of
-from bench.measure.resident import measure_in_fork, resident_growth, warm_runtime
-from bench.measure.subject import build_blank, build_example
+from bench.measure.paths import Forward, executor_of, transformed
+from bench.measure.paths.compiled import keep_code_in
+from bench.measure.paths.export import RUNTIMES, OnnxExport, export_of
+from bench.measure.resident import (
+    forget_peak,
+    measure_in_fork,
+    resident_growth,
+    tiny_network,
+    warm_runtime,
+)
+from bench.measure.subject import Trunks, build, build_blank, build_example, build_shapes
 from bench.record import Memory
 from bench.trial import Trial
 
 FORWARDS = 2
 
 
-def measure_memory(trial: Trial) -> Memory:
+def measure_memory(trial: Trial, kept: Path | None = None) -> Memory:
     """The growth of a fresh process (CPU), or the allocator's peak (CUDA).
 
     On the CPU the calling process is forked, so it must not have run an
     operator yet: a thread pool does not survive a fork.
+
+    Args:
+        trial: what to build and run.
+        kept: the folder of exports that all workers of a run share, or None to keep none.
     """
     if trial.workload.device == "cuda":
         warm_runtime("cuda")
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
-        _build_and_run(trial)
+        forward = _started(trial, OnnxExport())
+        if not trial.path.is_plain:
+            torch.cuda.reset_peak_memory_stats()
+        _go_on(forward)
         peak = torch.cuda.max_memory_allocated() - before
         return Memory(trial, resident_growth_bytes=None, device_peak_bytes=peak)
-    growth = measure_in_fork(lambda: _growth(trial))
+    with TemporaryDirectory() if kept is None else nullcontext(str(kept)) as folder:
+        growth = _growth_in_fork(trial, Path(folder))
     return Memory(trial, resident_growth_bytes=growth, device_peak_bytes=None)
 
 
-def _growth(trial: Trial) -> int | None:
+def _growth_in_fork(trial: Trial, kept: Path) -> int | None:
+    if not trial.path.calls_operators:
+        # What this one exports or compiles, the next one finds.
+        measure_in_fork(lambda: _rehearse(trial, kept))
+    return measure_in_fork(lambda: _growth(trial, kept))
+
+
+def _rehearse(trial: Trial, kept: Path) -> None:
+    """Export or compile the tiny network, then the trial, by its path."""
     torch.set_num_threads(trial.workload.threads)
-    return resident_growth(lambda: _build_and_run(trial))
+    _keep_apart(kept)
+    _warm_path(trial, kept)
+    export = export_of(trial, kept)
+    if trial.path.executor not in RUNTIMES:
+        _started(trial, export)
+    elif not export.is_made:  # of weights that are compared with float64 later
+        export.make(*build(trial, Trunks()))
+
+
+def _growth(trial: Trial, kept: Path) -> int | None:
+    torch.set_num_threads(trial.workload.threads)
+    _keep_apart(kept)
+    is_forgotten = True
+
+    def build_and_run() -> None:
+        nonlocal is_forgotten
+        forward = _started(trial, export_of(trial, kept))
+        if not trial.path.is_plain:
+            is_forgotten = forget_peak()
+        _go_on(forward)
+
+    growth = resident_growth(build_and_run, lambda: _warm_path(trial, kept))
+    return growth if is_forgotten else None
+
+
+def _keep_apart(kept: Path) -> None:
+    """From the code that is compiled for its times, lest what that takes be seen by nobody."""
+    keep_code_in(kept / "weighed")
+
+
+def _warm_path(trial: Trial, kept: Path) -> None:
+    """Spend what the first network of a process costs by the trial's path."""
+    warm_runtime()
+    if not trial.path.calls_operators:
+        with torch.no_grad():
+            executor_of(trial.path, OnnxExport(kept / "tiny.onnx")).prepare(*tiny_network())
+
+
+def _started(trial: Trial, export: OnnxExport) -> Forward:
+    """The trial's forward, of the export if that is made; it has run once."""
+    model = build_shapes(trial.variant) if export.is_made else build_blank(trial)
+    with torch.no_grad():
+        forward = executor_of(trial.path, export).prepare(
+            transformed(model, trial.path.transform), build_example(trial.workload)
+        )
+    with torch.inference_mode():
+        forward()
+    return forward
 
 
 @torch.inference_mode()
-def _build_and_run(trial: Trial) -> None:
-    model = build_blank(trial)
-    forward = executor_of(trial.path).prepare(model, build_example(trial.workload))
-    for _ in range(FORWARDS):
+def _go_on(forward: Forward) -> None:
+    for _ in range(FORWARDS - 1):
         forward()

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bench.measure.failure import ran_out_of_memory
 from bench.trial import Device
@@ -41,8 +41,14 @@ def warm_runtime(device: Device = "cpu") -> None:
 
     The pages of torch's libraries that they run from, its thread pool with its
     stacks, the tables of its kernels, and on a GPU cuBLAS's workspace, are the
-    runtime's, not the model's. Just large enough that the thread pool starts.
+    runtime's, not the model's.
     """
+    network, example = tiny_network(device)
+    network(example)
+
+
+def tiny_network(device: Device = "cpu") -> tuple[nn.Module, Tensor]:
+    """A network of a ResNet's operators, and its input: just large enough for the thread pool."""
     network = nn.Sequential(
         nn.Conv2d(3, 16, 3),
         nn.BatchNorm2d(16),
@@ -53,7 +59,7 @@ def warm_runtime(device: Device = "cpu") -> None:
         nn.Linear(16, 16),
         nn.Sigmoid(),
     ).eval()
-    network.to(device)(torch.zeros(1, 3, 128, 128, device=device))
+    return network.to(device), torch.zeros(1, 3, 128, 128, device=device)
 
 
 def resident_growth(
@@ -79,9 +85,8 @@ def resident_growth(
         return None
     with _death_after(WARM_UP_LIMIT_S):
         warm_up()
-    give_back_free_memory()
     # VmHWM never falls by itself: the warm-up's peak would stand for what comes after it.
-    is_reset = _reset_peak()
+    is_reset = forget_peak()
     resident, earlier_peak = _status_bytes("VmRSS"), _status_bytes("VmHWM")
     build_and_run()
     peak = _status_bytes("VmHWM")
@@ -112,8 +117,9 @@ def _death_after(seconds: int) -> Iterator[None]:
         signal.alarm(0)
 
 
-def _reset_peak() -> bool:
-    """Set VmHWM to VmRSS; False where that is not permitted."""
+def forget_peak() -> bool:
+    """Let the peak be what is resident now, free memory given back; False if it cannot be reset."""
+    give_back_free_memory()
     try:
         CLEAR_REFS.write_text(RESET_PEAK)
     except OSError:

@@ -42,18 +42,21 @@ def _trunk_shapes(architecture: Architecture) -> ResNet:
 
 
 def build_blank(trial: Trial) -> ResNet:
-    """A trial's network with zeros for weights: for what depends on no value.
+    """A trial's network in eval mode, with made-up weights: for what depends on no value.
 
-    It takes its workload's dtype and layout before it has any storage, so that
-    no other copy of its weights ever existed in this process.
+    Its weights differ from each other, lest a compiler leave out what one value makes
+    needless. The network takes its workload's dtype and layout before it has any
+    storage, so that no other copy of its weights ever existed in this process.
     """
     workload = trial.workload
     shapes = with_se(_trunk_shapes(trial.variant.architecture), trial.variant.se)
     model = _cast(shapes, workload).to_empty(device=workload.device)
+    torch.manual_seed(SEED)
     # Writing makes every page resident, as a loaded model's are.
     for tensor in (*model.parameters(), *model.buffers()):
-        tensor.detach().zero_()
-    return model
+        tensor = tensor.detach()
+        tensor.uniform_(0, 0.01) if tensor.is_floating_point() else tensor.zero_()
+    return model.eval()
 
 
 def build_trunk(architecture: Architecture) -> ResNet:

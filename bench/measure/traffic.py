@@ -10,8 +10,12 @@ from torch import Tensor
 from torch._ops import OpOverload
 
 from bench.measure.dispatch import Call
+from se_models.fused import operators
 
 aten = torch.ops.aten
+
+# Whose operators a model is made of; others, such as ``prim``, are bookkeeping.
+NAMESPACES = ("aten", operators.NAMESPACE)
 
 # They compute nothing and move nothing. Batch normalisation, for one, makes an
 # empty tensor a call for what only its backward would need.
@@ -31,8 +35,8 @@ class Traffic:
     """Sums over the operators of a forward, as an observer of its calls.
 
     Attributes:
-        operators: calls of ATen operators that are neither views nor mere
-            allocations. A copy (``_to_copy``) is an operator.
+        operators: calls of ATen's operators, and of the fused ones, that are
+            neither views nor mere allocations. A copy (``_to_copy``) is an operator.
         ideal_bytes: for each of them the distinct tensors read, weights
             included, and the distinct tensors written, all outputs included
             (the indices of max pooling are). An in-place operator reads its
@@ -58,13 +62,13 @@ class Traffic:
 
 @cache
 def is_operator(operator: OpOverload) -> bool:
-    """Whether a call of ``operator`` does work: it is of ATen, no view and no allocation.
+    """Whether a call of ``operator`` does work: it is no view and no allocation.
 
     An operator that makes its own tensor a view is one too: on channels_last,
     pooling to one pixel ends in an ``as_strided_``.
     """
     return (
-        operator.namespace == "aten"
+        operator.namespace in NAMESPACES
         and not operator.is_view
         and torch.Tag.inplace_view not in operator.tags
         and operator.overloadpacket not in ALLOCATIONS

@@ -6,16 +6,18 @@ import gc
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from bench.measure import subject
 from bench.measure.failure import failure
 from bench.measure.latency import Rounds
-from bench.measure.paths import Forward, executor_of
+from bench.measure.paths import Forward, executor_of, transformed, unsupported
+from bench.measure.paths.export import export_of
 from bench.measure.reference import disagreement, tolerance
 from bench.measure.timers import Timer, WallTimer, timer_for
-from bench.protocol import OpenBlock, Reference
+from bench.protocol import OpenBlock, Preparing, Reference
 from bench.record import Arm, Block, Outcome, Round
 
 
@@ -26,24 +28,35 @@ class Rider:
     arm: Arm
     forward: Forward
     wrong_by: float
+    prepare_s: float
 
 
 class Visit:
-    """The arms that ride, prepared independently of one another on one trunk's tensors."""
+    """The arms that ride, prepared independently of one another on one trunk's tensors.
 
-    def __init__(self, command: OpenBlock, trunks: subject.Trunks) -> None:
+    Args:
+        command: which arms.
+        trunks: what they are built on.
+        kept: the folder of exports that all workers of a run share, or None to keep none.
+    """
+
+    def __init__(
+        self, command: OpenBlock, trunks: subject.Trunks, kept: Path | None = None
+    ) -> None:
         self._command = command
         self._trunks = trunks
+        self._kept = kept
         self._riders: list[Rider] = []
         self._rounds: Rounds | None = None
 
-    def open(self, worker: str) -> Iterator[Outcome | Block]:
+    def open(self, worker: str) -> Iterator[Preparing | Outcome | Block]:
         """Prepare every arm: an Outcome for each that fails, then the Block of those that ride."""
         started = time.perf_counter()
         command = self._command
         workload = command.arms[0].trial.workload
         torch.set_num_threads(workload.threads)
         for arm, reference in zip(command.arms, command.references, strict=True):
+            yield Preparing(arm)
             prepared = None if reference is None else self._prepare(arm, reference)
             if isinstance(prepared, Rider):
                 self._riders.append(prepared)
@@ -68,6 +81,7 @@ class Visit:
             arms=riding,
             absent=tuple(arm for arm in command.arms if arm not in riding),
             wrong_by=tuple(rider.wrong_by for rider in self._riders),
+            arm_prepare_s=tuple(rider.prepare_s for rider in self._riders),
             forwards_per_sample=timer.forwards,
             prepare_s=time.perf_counter() - started,
         )
@@ -79,25 +93,31 @@ class Visit:
 
     def close(self) -> Iterator[Outcome]:
         for rider in self._riders:
-            if rider.arm.role != "control":
+            if rider.arm.role in ("trunk", "variant"):
                 yield Outcome(rider.arm.trial, "latency", "ok", visit=self._command.visit)
 
     def _prepare(self, arm: Arm, reference: Reference) -> Rider | Outcome:
         """The arm, built and checked by the forward that is timed; or why it cannot ride."""
         trial, visit = arm.trial, self._command.visit
-        executor = executor_of(trial.path)
-        reason = executor.unsupported(trial)
+        reason = unsupported(trial)
         if reason is not None:
             return Outcome(trial, "latency", "unsupported", reason, visit)
+        export = export_of(trial, self._kept)
+        executor = executor_of(trial.path, export)
         try:
+            model, example = subject.build(trial, self._trunks)
+            started = time.perf_counter()
             with torch.no_grad():
-                forward = executor.prepare(*subject.build(trial, self._trunks))
+                transform = trial.path.transform
+                forward = executor.prepare(transformed(model, transform), example)
             with torch.inference_mode():
-                wrong_by = disagreement(forward(), reference)
+                output = forward()
+            prepare_s = time.perf_counter() - started + export.spared_s
+            wrong_by = disagreement(output, reference)
         except Exception as error:
             return failure(trial, "latency", error, visit)
         limit = tolerance(trial.workload, reference)
         if wrong_by > limit:
             reason = f"max|a-b|/max|b| against float64 is {wrong_by:.2g}, the limit {limit:.2g}"
             return Outcome(trial, "latency", "wrong_result", reason, visit)
-        return Rider(arm, forward, wrong_by)
+        return Rider(arm, forward, wrong_by, prepare_s)

@@ -1,10 +1,12 @@
 """The process that builds and measures, driven over its pipes.
 
-Its command is ``python -m bench.measure.worker``.
+Its command is ``python -m bench.measure.worker``, with ``--keep DIR`` to share with
+the workers that follow what is exported and compiled.
 """
 
 from __future__ import annotations
 
+import argparse
 import gc
 import os
 import sys
@@ -12,6 +14,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import BinaryIO
 
 import psutil
@@ -22,7 +25,8 @@ from bench.measure import subject
 from bench.measure.counts import count
 from bench.measure.failure import failure
 from bench.measure.memory import measure_memory
-from bench.measure.paths import executor_of
+from bench.measure.paths import unsupported
+from bench.measure.paths.compiled import keep_code_in
 from bench.measure.reference import refer
 from bench.measure.visit import Visit
 from bench.protocol import (
@@ -43,10 +47,15 @@ from bench.trial import Trial
 
 
 class Worker:
-    """Answers commands; between them it holds trunks and the open visit, and does nothing."""
+    """Answers commands; between them it holds trunks and the open visit, and does nothing.
 
-    def __init__(self) -> None:
+    Args:
+        kept: the folder of exports that all workers of a run share, or None to keep none.
+    """
+
+    def __init__(self, kept: Path | None = None) -> None:
         self.name = uuid.uuid4().hex[:12]
+        self._kept = kept
         self._trunks = subject.Trunks()
         self._visit: Visit | None = None
 
@@ -66,12 +75,12 @@ class Worker:
             case CountTrials():
                 yield from self._count(command.trials)
             case MeasureMemory():
-                yield _memory(command.trial)
+                yield self._memory(command.trial)
             case MakeReferences():
                 yield from self._references(command.trials)
             case OpenBlock():
                 self._visit = None  # frees the arms of the block before
-                self._visit = Visit(command, self._trunks)
+                self._visit = Visit(command, self._trunks, self._kept)
                 yield from self._visit.open(self.name)
             case RunRound():
                 yield self._open_visit().run(command.order)
@@ -97,6 +106,15 @@ class Worker:
             except Exception as error:
                 yield failure(trial, "latency", error)
 
+    def _memory(self, trial: Trial) -> Record:
+        reason = unsupported(trial)
+        if reason is not None:
+            return Outcome(trial, "memory", "unsupported", reason)
+        try:
+            return measure_memory(trial, self._kept)
+        except Exception as error:
+            return failure(trial, "memory", error)
+
     def _open_visit(self) -> Visit:
         if self._visit is None:
             raise RuntimeError("no block is open")
@@ -111,16 +129,6 @@ def _garbage_kept() -> Iterator[None]:
         yield
     finally:
         gc.enable()
-
-
-def _memory(trial: Trial) -> Record:
-    reason = executor_of(trial.path).unsupported(trial)
-    if reason is not None:
-        return Outcome(trial, "memory", "unsupported", reason)
-    try:
-        return measure_memory(trial)
-    except Exception as error:
-        return failure(trial, "memory", error)
 
 
 def _describe_runtime() -> Runtime:
@@ -153,10 +161,15 @@ def serve(worker: Worker, commands: BinaryIO, replies: BinaryIO) -> None:
 
 def main() -> None:
     """Serve on standard input and output; what else prints goes to standard error."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--keep", type=Path, metavar="DIR")
+    kept: Path | None = parser.parse_args().keep
+    if kept is not None:
+        keep_code_in(kept / "compiled")
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     gc.freeze()  # what the imports made stays, and need not be walked
-    serve(Worker(), sys.stdin.buffer, replies)
+    serve(Worker(kept), sys.stdin.buffer, replies)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """From the table to pictures: one figure per file, each made of ``data`` and ``draw``.
 
-``data`` says what is plotted, from the rows of one setting; an empty frame
-says that there is nothing to show. ``draw`` says how, under a ``title`` that
+``data`` says what is plotted, from the rows of one setting, or of all settings
+that differ in nothing but their path; an empty frame says that there is nothing
+to show. ``draw`` says how, under a ``title`` that
 says what of it. The digest of what is plotted and said finds a picture that
 has fallen behind its numbers, where comparing pixels would find fonts.
 """
@@ -21,7 +22,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bench.files import replacing
-from bench.plots import explain, heatmap, memory, overhead, pareto, style
+from bench.plots import explain, heatmap, memory, overhead, pareto, paths, style
 
 DIGESTS = "digests.json"
 
@@ -43,6 +44,8 @@ PLOTS: tuple[Plot, ...] = (
     Plot("explain", explain.data, explain.title, explain.draw),
     Plot("memory", memory.data, memory.title, memory.draw),
 )
+# Of settings that differ in nothing but their path.
+ACROSS_PATHS: tuple[Plot, ...] = (Plot("paths", paths.data, paths.title, paths.draw),)
 
 
 @dataclass(frozen=True)
@@ -121,13 +124,22 @@ def _canonical(value: object) -> str:
 def _sheets(frame: pd.DataFrame) -> Iterator[_Sheet]:
     if frame.empty:
         return
-    settings = [(str(key), rows) for key, rows in frame.groupby("setting")]
-    for key, rows in settings:
-        for plot in PLOTS:
-            data = plot.data(rows)
-            if not data.empty:
-                stem = plot.name if len(settings) == 1 else f"{plot.name}-{_slug(key)}"
-                yield _Sheet(stem, plot, data, style.subtitle(rows))
+    works = frame["setting"].str.rpartition("@")[0]
+    for work, of_work in frame.groupby(works):
+        suffix = f"-{_slug(str(work))}" if works.nunique() > 1 else ""
+        yield from _of(ACROSS_PATHS, of_work, suffix, style.subtitle(of_work, with_path=False))
+        for path, rows in of_work.groupby("path"):
+            by = "" if path == "eager" else f"-{_slug(str(path))}"
+            yield from _of(PLOTS, rows, suffix + by, style.subtitle(rows))
+
+
+def _of(
+    chosen: tuple[Plot, ...], rows: pd.DataFrame, suffix: str, subtitle: str
+) -> Iterator[_Sheet]:
+    for plot in chosen:
+        data = plot.data(rows)
+        if not data.empty:
+            yield _Sheet(f"{plot.name}{suffix}", plot, data, subtitle)
 
 
 def _stem(sheet: _Sheet) -> str:
@@ -135,5 +147,5 @@ def _stem(sheet: _Sheet) -> str:
 
 
 def _slug(key: str) -> str:
-    """A setting's key as part of a file name."""
+    """A key as part of a file name."""
     return re.sub(r"[^a-z0-9_.]+", "-", key.lower()).strip("-")

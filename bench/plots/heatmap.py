@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 import pandas as pd
-from matplotlib import colormaps
-from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
-from bench.plots import claims, style
+from bench.plots import cells, claims, style
 from bench.plots import rows as of
 
 NOT_RUN = "not run"
 
 _CELLS = "Cells: overhead over the trunk (%), ± half its 95 % interval"
-
-_COLOURS = "viridis_r"  # the dear is dark, on paper as on a screen
-_DARK = 0.21  # the luminance below which white stands out more than INK (WCAG 2.1)
 
 
 def data(rows: pd.DataFrame) -> pd.DataFrame:
@@ -30,7 +20,7 @@ def data(rows: pd.DataFrame) -> pd.DataFrame:
     overhead = of.number(shown, "overhead_pct")
     if overhead.isna().all():
         return pd.DataFrame()
-    cells = pd.DataFrame(
+    known = pd.DataFrame(
         {
             "placement": shown["placement"].astype(str),
             "reduction": of.number(shown, "reduction"),
@@ -40,13 +30,13 @@ def data(rows: pd.DataFrame) -> pd.DataFrame:
     ).set_index(["placement", "reduction"])
     every_cell = pd.MultiIndex.from_product(
         [
-            cells.index.get_level_values("placement").unique(),
-            sorted(cells.index.get_level_values("reduction").unique()),
+            known.index.get_level_values("placement").unique(),
+            sorted(known.index.get_level_values("reduction").unique()),
         ],
-        names=cells.index.names,
+        names=known.index.names,
     )
-    cells = cells.reindex(every_cell)
-    return cells.assign(gap=cells["gap"].fillna(NOT_RUN)).reset_index()
+    known = known.reindex(every_cell)
+    return known.assign(gap=known["gap"].fillna(NOT_RUN)).reset_index()
 
 
 def title(data: pd.DataFrame) -> str:
@@ -86,51 +76,12 @@ def draw(data: pd.DataFrame, subtitle: str) -> Figure:
         width=max(5.5, 1.4 + len(ratios)), height=0.8 + 0.55 * len(placements),
     )  # fmt: skip
     axes = figure.add_subplot()
-    overhead = data["overhead_pct"]
-    shade = Normalize(min(0.0, overhead.min()), max(overhead.max(), 1e-9))
-    for _, cell in data.iterrows():
-        at = (ratios.index(cell["reduction"]), placements.index(cell["placement"]))
-        _draw_cell(axes, at, cell, shade)
-    axes.set_xlim(-0.5, len(ratios) - 0.5)
-    axes.set_ylim(len(placements) - 0.5, -0.5)
+    shade = cells.shading(data["overhead_pct"])
+    for _, row in data.iterrows():
+        at = (ratios.index(row["reduction"]), placements.index(row["placement"]))
+        cells.cell(axes, at, row, shade)
+    cells.matrix(axes, len(placements), len(ratios))
     axes.set_xticks(range(len(ratios)), [f"{ratio:.0f}" for ratio in ratios])
     axes.set_yticks(range(len(placements)), placements)
     axes.set_xlabel("reduction ratio r")
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
     return figure
-
-
-def _draw_cell(axes: Axes, at: tuple[int, int], cell: pd.Series, shade: Normalize) -> None:
-    corner = (at[0] - 0.5, at[1] - 0.5)
-    if cell["gap"]:
-        axes.add_patch(
-            Rectangle(corner, 1, 1, facecolor="white", edgecolor=style.FAINT, hatch="////")
-        )
-        axes.text(
-            *at, cell["gap"], ha="center", va="center", color=style.MUTED, size=8,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
-        )  # fmt: skip
-        return
-    colour = colormaps[_COLOURS](shade(cell["overhead_pct"]))
-    half = (cell["overhead_high_pct"] - cell["overhead_low_pct"]) / 2
-    if pd.isna(half):  # hollow: nothing is claimed of it
-        inset = Rectangle((at[0] - 0.45, at[1] - 0.42), 0.9, 0.84, facecolor="white")
-        inset.set(edgecolor=colour, linewidth=2)
-        axes.add_patch(inset)
-        _write(axes, at, cell["overhead_pct"], "no interval", style.INK)
-        return
-    ink = "white" if _luminance(colour) < _DARK else style.INK
-    axes.add_patch(Rectangle(corner, 1, 1, facecolor=colour, edgecolor="white", linewidth=1.5))
-    _write(axes, at, cell["overhead_pct"], f"± {half:.1f}", ink)
-
-
-def _write(axes: Axes, at: tuple[int, int], overhead_pct: float, note: str, ink: str) -> None:
-    look: dict[str, Any] = {"ha": "center", "va": "center", "color": ink}
-    axes.text(at[0], at[1] - 0.12, style.decimal(overhead_pct, 1), size=11, **look)
-    axes.text(at[0], at[1] + 0.24, note, size=8, **look)
-
-
-def _luminance(colour: tuple[float, float, float, float]) -> float:
-    """The relative luminance of a colour, 0 to 1 (WCAG 2.1; 2.2 for sRGB's exponent)."""
-    return float(np.dot(np.power(colour[:3], 2.2), (0.2126, 0.7152, 0.0722)))

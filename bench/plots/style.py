@@ -84,10 +84,9 @@ def theme() -> Iterator[None]:
         yield
 
 
-def subtitle(rows: pd.DataFrame) -> str:
-    """What was measured and on which machine, from the rows of one setting."""
+def subtitle(rows: pd.DataFrame, *, with_path: bool = True) -> str:
+    """What was measured and on which machine, from the rows of one setting, or of several paths."""
     row = rows.iloc[0]
-    path = [str(part) for part in (row["transform"], row["executor"]) if part != "none"]
     threads = f"{row['threads']} thread" + ("" if row["threads"] == 1 else "s")
     setting = (
         str(row["architecture"]),
@@ -96,7 +95,7 @@ def subtitle(rows: pd.DataFrame) -> str:
         str(row["dtype"]),
         str(row["layout"]).replace("_", " "),
         f"{row['device']}, {threads}",
-        " + ".join(path),
+        *([str(row["path"])] if with_path else []),
     )
     machines = sorted(set(rows["machine"].dropna().astype(str)))
     # Non-breaking, so that a line that must break does so behind a dot.

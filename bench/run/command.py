@@ -16,10 +16,11 @@ from bench.grid import Grid, plan_blocks
 from bench.ledger import Ledger
 from bench.plots import draw
 from bench.record import Quantity
+from bench.run.kept import kept_for_workers
 from bench.run.passes import measure_latency
 from bench.run.progress import display_for
 from bench.run.run_file import open_run
-from bench.run.schedule import SECONDS_PER_BLOCK, Target
+from bench.run.schedule import Target, default_budget_s
 from bench.run.stocktaking import take_stock
 from bench.run.sweep import WORKER, Plan, Sweep
 from bench.summary import minutes, print_summary, report
@@ -52,8 +53,12 @@ def run(request: Request, console: Console) -> int:
     trials = tuple(request.grid.trials())  # what cannot be is refused before a file is touched
     file = open_run(request.out, describe_machine(), describe_source(), fresh=request.fresh)
     console.print(file.note, highlight=False)
-    with file.journal, display_for(console) as display:
-        plan = _plan(request, trials, file.ledger)
+    with (
+        file.journal,
+        kept_for_workers(request.out, goes_on=file.goes_on) as kept,
+        display_for(console) as display,
+    ):
+        plan = _plan(request, trials, file.ledger, kept)
         completed = _complete(Sweep(plan, file.journal, file.ledger, display))
     frame = trials_frame(file.ledger)
     print_summary(frame, console)
@@ -68,13 +73,14 @@ def run(request: Request, console: Console) -> int:
     return _tell_what_is_left(plan, frame, console, fresh=request.fresh)
 
 
-def _plan(request: Request, trials: tuple[Trial, ...], ledger: Ledger) -> Plan:
+def _plan(request: Request, trials: tuple[Trial, ...], ledger: Ledger, kept: Path) -> Plan:
     blocks = tuple(plan_blocks(trials, list(ledger.blocks().values())))
-    budget_s = request.budget_s or SECONDS_PER_BLOCK * len(blocks)
+    budget_s = request.budget_s or default_budget_s(blocks)
     return Plan(
         trials=trials,
         blocks=blocks,
         target=Target(request.precision, budget_s),
+        kept=kept,
         quantities=request.quantities,
         timeout_s=request.timeout_s,
         worker=request.worker,
@@ -103,8 +109,13 @@ def _tell_what_is_left(plan: Plan, frame: pd.DataFrame, console: Console, *, fre
     """Name what failed, and how many intervals are wider than asked; 1 if all has failed."""
     frame = frame[frame["trial"].isin([trial.key for trial in plan.trials])]
     failed = frame[~frame["status"].isin(["ok", NOT_MEASURED])]
-    for row in failed.itertuples():
-        console.print(f"{row.trial}: {row.status}, {row.reason}", highlight=False)
+    for (setting, status, reason), rows in failed.groupby(
+        ["setting", "status", "reason"], sort=False
+    ):
+        what = rows["trial"].iloc[0] if len(rows) == 1 else f"{len(rows)} trials of {setting}"
+        # Unbroken, to be copied; and what an error says may look like markup.
+        line = f"{what}: {status}, {reason}"
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     measured = frame[frame["overhead_pct"].notna()]
     half_width = (measured["overhead_high_pct"] - measured["overhead_low_pct"]) / 2
     wide = int((~(half_width <= 100 * plan.target.precision)).sum())  # null if nothing bounds it

@@ -7,13 +7,15 @@ from rich.console import Console
 from bench.cpus import usable_cpus
 from bench.grid import Grid, plan_blocks
 from bench.record import Quantity
-from bench.run.schedule import SECONDS_PER_BLOCK
+from bench.run.schedule import PREPARING, default_budget_s
+from bench.trial import Trial
 
 # Rough costs per trial on one CPU, for an estimate: ResNet-18 to -152 took 0.2 to 2 s each.
 COUNT_S = 0.7
 MEMORY_S = 1.0
 # A worker imports torch before it does anything.
 START_S = 6.0
+_NAMES = {"trunk": "trunk", "control": "control", "eager": "eager trunk"}
 
 
 def print_plan(
@@ -27,13 +29,17 @@ def print_plan(
         if block.setting != setting:
             setting = block.setting
             console.print(f"[bold]{setting.key}[/bold]", highlight=False, soft_wrap=True)
-        arms = ", ".join(["trunk", "control", *(t.variant.se.label for t in block.variants)])
+        names = [
+            arm.trial.variant.se.label if arm.role == "variant" else _NAMES[arm.role]
+            for arm in block.arms
+        ]
+        arms = ", ".join(names)
         console.print(f"{number:>5}  {arms}", highlight=False, soft_wrap=True)
     counted = len(dict.fromkeys(trial.counted for trial in trials))
     estimates = {
         "counts": START_S + COUNT_S * counted / usable_cpus(),
-        "memory": START_S + MEMORY_S * len(trials) / usable_cpus(),
-        "latency": budget_s or SECONDS_PER_BLOCK * len(blocks),
+        "memory": START_S + sum(map(_memory_s, trials)) / usable_cpus(),
+        "latency": budget_s or default_budget_s(blocks),
     }
     chosen = {name: estimates[name] for name in quantities}
     parts = ", ".join(f"{name} {_minutes(cost)}" for name, cost in chosen.items())
@@ -44,6 +50,12 @@ def print_plan(
         "Latency ends earlier where all intervals are narrow enough.",
         highlight=False,
     )
+
+
+def _memory_s(trial: Trial) -> float:
+    """What is exported or compiled is so ahead of being weighed."""
+    takes = PREPARING.get(trial.path.executor)
+    return MEMORY_S if takes is None else MEMORY_S + takes.first_s + takes.later_s
 
 
 def _minutes(seconds: float) -> str:

@@ -16,17 +16,20 @@ import msgspec
 
 from bench.grid import PlannedBlock
 from bench.order import balanced_orders
-from bench.protocol import CloseBlock, OpenBlock, RunRound
+from bench.protocol import CloseBlock, OpenBlock, Preparing, RunRound
 from bench.record import Arm, Block, Outcome, Round, Visited
 from bench.run.agenda import Agenda
-from bench.run.schedule import LEAST_ROUNDS, startup_s, visit_s
+from bench.run.schedule import LEAST_ROUNDS, measuring_s, startup_s
 from bench.run.sweep import Sweep
 from bench.run.worker_process import WorkerDied, WorkerProcess
+from bench.trial import Executor
 
 # A block whose workers died this often is given up for this run.
 DEATHS_TO_GIVE_UP = 2
 # How often the intervals that end a visit are computed.
 LOOK_EVERY_S = 3.0
+# What they compile they keep, the weights in it too, until their process ends.
+_HOARDERS: tuple[Executor, ...] = ("compile", "compile_freezing")
 
 
 async def measure_latency(sweep: Sweep) -> None:
@@ -47,7 +50,7 @@ class _Passes:
         self._deaths: Counter[str] = Counter()
         self.startup_s = startup_s(sweep.ledger)
         blocks = sweep.plan.blocks
-        intervals = sum(len(block.arms) - 1 for block in blocks)  # each arm's but the trunk's
+        intervals = sum(len(block.judged) for block in blocks)
         sweep.display.begin("measuring, precise", intervals, deadline=agenda.deadline)
         for block in blocks:
             self._show(block)
@@ -68,15 +71,15 @@ class _Passes:
                     except WorkerDied as death:
                         self._mourn(block, death)
                         break
+                    if block.setting.path.executor in _HOARDERS:
+                        break
 
     async def _visit(
         self, worker: WorkerProcess, block: PlannedBlock, left: list[PlannedBlock]
     ) -> None:
         sweep, visit = self._sweep, uuid.uuid4().hex[:12]
         started = time.monotonic()
-        left_s = self._agenda.deadline - started
-        until = started + visit_s(sweep.ledger, left, left_s, self.startup_s)
-        references = tuple(sweep.references.get(arm.trial.counted) for arm in block.arms)
+        references = tuple(sweep.references.get(arm.trial.plain) for arm in block.arms)
         command = OpenBlock(block.key, visit, self._rng.getrandbits(32), block.arms, references)
         try:
             riding = await self._open(worker, command)
@@ -84,6 +87,9 @@ class _Passes:
                 self._give_up(block, riding)
                 return
             orders = balanced_orders(len(riding), command.seed)
+            ready = time.monotonic()
+            left_s = self._agenda.deadline - ready
+            until = ready + measuring_s(sweep.ledger, block, left, left_s, self.startup_s)
             await self._run_rounds(worker, block, visit, orders, until)
             async for record in worker.ask(CloseBlock()):
                 sweep.keep(record)
@@ -97,10 +103,12 @@ class _Passes:
         riding: tuple[Arm, ...] = ()
         async for record in worker.ask(command):
             self._sweep.keep(record)
-            if isinstance(record, Block):
+            if isinstance(record, Preparing):
+                self._sweep.display.preparing(record.arm)
+            elif isinstance(record, Block):
                 riding = record.arms
             elif isinstance(record, Outcome):
-                self._sweep.display.note(f"{record.trial.key}: {record.status}, {record.reason}")
+                self._sweep.tell(record)
         return riding
 
     async def _run_rounds(
@@ -126,7 +134,8 @@ class _Passes:
             if now >= look_at:
                 self._agenda.look(block)
                 self._show(block)
-                settled = self._agenda.is_precise(block) or sweep.ledger.visits[visit].is_broken
+                is_broken = sweep.ledger.is_broken(sweep.ledger.visits[visit])
+                settled = self._agenda.is_precise(block) or is_broken
                 if settled and number >= LEAST_ROUNDS:
                     return
                 look_at = time.monotonic() + LOOK_EVERY_S
@@ -146,16 +155,19 @@ class _Passes:
         if riding:
             return  # alone: the variants have outcomes of their own
         trunk = self._sweep.ledger.outcomes[block.arms[0].trial, "latency"]
+        is_of_all = trunk.status == "unsupported"
+        reason = trunk.reason if is_of_all else f"its trunk: {trunk.reason}"
         for trial in block.variants:
-            reason = f"its trunk: {trunk.reason}"
             self._sweep.keep(Outcome(trial, "latency", trunk.status, reason))
 
     def _mourn(self, block: PlannedBlock, death: WorkerDied) -> None:
-        """Every arm of the block gets an outcome; after two deaths the block is given up."""
+        """Every trial of the block gets an outcome; after two deaths the block is given up."""
         self._deaths[block.key] += 1
         if self._deaths[block.key] >= DEATHS_TO_GIVE_UP:
             self._agenda.give_up(block)
-        for trial in dict.fromkeys(arm.trial for arm in block.arms):
+        # The eager trunk beside another path only rides along, and has a block of its own.
+        own = (arm.trial for arm in block.arms if arm.role != "eager")
+        for trial in dict.fromkeys(own):
             self._sweep.keep(Outcome(trial, "latency", death.status, death.reason))
         self._sweep.display.note(f"{block.key}: {death.reason}")
         self._agenda.look(block)

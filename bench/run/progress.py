@@ -17,6 +17,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from bench.record import Arm
 from bench.stats import Interval
@@ -78,6 +79,9 @@ class Display(Protocol):
     def overheads(self, title: str, overheads: dict[Arm, Interval]) -> None:
         """What is known so far of the block that is measured."""
 
+    def preparing(self, arm: Arm) -> None:
+        """An arm is built, exported or compiled, which may take minutes."""
+
     def note(self, text: str) -> None:
         """Something that a person should know."""
 
@@ -100,6 +104,7 @@ class LiveDisplay:
         self._seen: dict[str, dict[Arm, Interval]] = {}
         self._phase: Phase | None = None
         self._bar: TaskID | None = None
+        self._doing = ""
         self._painted_at = 0.0
         self._live = Live(console=console, auto_refresh=False)
 
@@ -108,7 +113,7 @@ class LiveDisplay:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._seen = {}
+        self._seen, self._doing = {}, ""
         self._paint()
         self._live.__exit__(None, None, None)
 
@@ -131,9 +136,14 @@ class LiveDisplay:
     def overheads(self, title: str, overheads: dict[Arm, Interval]) -> None:
         self._seen.pop(title, None)
         self._seen[title] = overheads
+        self._doing = ""
+
+    def preparing(self, arm: Arm) -> None:
+        self._doing = _preparing(arm)
+        self._paint()
 
     def note(self, text: str) -> None:
-        self._live.console.print(text, highlight=False)
+        self._live.console.print(text, highlight=False, markup=False)
 
     def tick(self) -> None:
         if time.monotonic() - self._painted_at >= PAINT_EVERY_S:
@@ -141,7 +151,8 @@ class LiveDisplay:
 
     def _paint(self) -> None:
         self._update_bar()
-        self._live.update(Group(self._bars, *_tables(self._seen)), refresh=True)
+        doing = [Text(self._doing, style="dim")] if self._doing else []
+        self._live.update(Group(self._bars, *doing, *_tables(self._seen)), refresh=True)
         self._painted_at = time.monotonic()
 
     def _update_bar(self) -> None:
@@ -186,6 +197,10 @@ class PlainDisplay:
     def overheads(self, title: str, overheads: dict[Arm, Interval]) -> None:
         shown = ", ".join(f"{_name(arm)} {_short(interval)}" for arm, interval in overheads.items())
         self._latest = f"{title}: {shown}" if shown else ""
+
+    def preparing(self, arm: Arm) -> None:
+        self._latest = _preparing(arm)
+        self.tick()
 
     def note(self, text: str) -> None:
         print(text, file=self._stream, flush=True)
@@ -234,7 +249,15 @@ def _tables(seen: dict[str, dict[Arm, Interval]]) -> Iterator[RenderableType]:
 
 
 def _name(arm: Arm) -> str:
-    return "control" if arm.role == "control" else arm.trial.variant.se.label
+    """The arm's, with its path where that is not the plain one."""
+    name = "control" if arm.role == "control" else arm.trial.variant.se.label
+    return name if arm.trial.path.is_plain else f"{name} {arm.trial.path.label}"
+
+
+def _preparing(arm: Arm) -> str:
+    trial = arm.trial
+    name = trial.variant.se.label if arm.role == "variant" else f"the plain trunk ({arm.role})"
+    return f"preparing {name} by {trial.path.label}"
 
 
 def _percent(fraction: float) -> str:

@@ -15,11 +15,15 @@ RECORDS = "records.jsonl"
 
 @dataclass(frozen=True)
 class RunFile:
-    """Where to append, what is known already, and what a person should be told of it."""
+    """Where to append, what is known already, and what a person should be told of it.
+
+    ``goes_on`` says whether earlier measurements are continued.
+    """
 
     journal: Journal
     ledger: Ledger
     note: str
+    goes_on: bool
 
 
 def open_run(folder: Path, machine: Machine, source: Source, *, fresh: bool) -> RunFile:
@@ -45,11 +49,11 @@ def open_run(folder: Path, machine: Machine, source: Source, *, fresh: bool) -> 
         raise
     why = "--fresh was given" if fresh else _why_not(ledger, machine, source)
     if is_new or why is None:
-        return RunFile(journal, ledger, _progress_note(ledger, path))
+        return RunFile(journal, ledger, _progress_note(ledger, path), goes_on=not is_new)
     journal.close()
     kept = _set_aside(path)
     note = f"starting anew, since {why}; earlier records are kept in {kept.name}"
-    return RunFile(Journal(path, header=_header()), Ledger(), note)
+    return RunFile(Journal(path, header=_header()), Ledger(), note, goes_on=False)
 
 
 def ledger_in(folder: Path) -> Ledger:

@@ -82,7 +82,7 @@ def _reference_jobs(sweep: Sweep) -> list[Job]:
     """For what will ride: a run that has nothing left to measure needs none."""
     agenda = Agenda(sweep.ledger, sweep.plan.blocks, sweep.plan.target)
     left = agenda.left(startup_s(sweep.ledger))
-    riders = (arm.trial.counted for block in left for arm in block.arms)
+    riders = (arm.trial.plain for block in left for arm in block.arms)
     return _chunks(MakeReferences, "latency", dict.fromkeys(riders))
 
 
@@ -141,12 +141,10 @@ def _keep_failure(sweep: Sweep, outcome: Outcome) -> None:
     trials = [outcome.trial]
     if outcome.quantity == "latency":
         arms = (arm for block in sweep.plan.blocks for arm in block.arms)
-        trials = list(
-            dict.fromkeys(arm.trial for arm in arms if arm.trial.counted == outcome.trial)
-        )
+        trials = list(dict.fromkeys(arm.trial for arm in arms if arm.trial.plain == outcome.trial))
     for trial in trials:
         sweep.keep(msgspec.structs.replace(outcome, trial=trial))
-    sweep.display.note(f"{outcome.trial.key}: {outcome.status}, {outcome.reason}")
+    sweep.tell(outcome)
     sweep.display.advance()
 
 

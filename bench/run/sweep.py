@@ -9,11 +9,12 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench.grid import PlannedBlock
 from bench.ledger import Ledger
-from bench.protocol import Answer, Reference
-from bench.record import Environment, Journal, Planned, Quantity
+from bench.protocol import Answer, Preparing, Reference
+from bench.record import Environment, Journal, Outcome, Planned, Quantity
 from bench.run.progress import Display
 from bench.run.schedule import Target
 from bench.run.worker_process import WorkerDied, WorkerProcess
@@ -29,12 +30,14 @@ class Plan:
     """What a run is to find out, and by which workers.
 
     ``timeout_s`` is how long a worker may say nothing; ``seed`` is that of
-    the order of blocks and rounds.
+    the order of blocks and rounds; ``kept`` is the folder in which workers keep
+    for each other what they export and compile.
     """
 
     trials: tuple[Trial, ...]
     blocks: tuple[PlannedBlock, ...]
     target: Target
+    kept: Path
     quantities: tuple[Quantity, ...] = ("counts", "memory", "latency")
     timeout_s: float = 300.0
     seed: int = 0
@@ -48,8 +51,7 @@ class WorkerError(RuntimeError):
 class Sweep:
     """A plan under way: what the phases of a run share.
 
-    ``references`` says what outputs ought to be, by ``Trial.counted``: they depend on no
-    device, thread or path either.
+    ``references`` says what outputs ought to be, by ``Trial.plain``.
     """
 
     def __init__(self, plan: Plan, journal: Journal, ledger: Ledger, display: Display) -> None:
@@ -58,6 +60,7 @@ class Sweep:
         self.display = display
         self.references: dict[Trial, Reference] = {}
         self._journal = journal
+        self._told: set[str] = set()
         for trial in plan.trials:
             if trial not in ledger.planned:
                 self.keep(Planned(trial))
@@ -67,14 +70,26 @@ class Sweep:
         if isinstance(answer, Reference):
             self.references[answer.trial] = answer
             return
+        if isinstance(answer, Preparing):
+            return
         self._journal.append(answer)
         self.ledger.add(answer)
+
+    def tell(self, outcome: Outcome) -> None:
+        """Note on the display what became of a trial; what holds for a whole path once."""
+        path = outcome.trial.path.label
+        what = f"all by {path}" if outcome.status == "unsupported" else outcome.trial.key
+        line = f"{what}: {outcome.status}, {outcome.reason}"
+        if line not in self._told:
+            self._told.add(line)
+            self.display.note(line)
 
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[WorkerProcess]:
         """A fresh worker that is ready for commands; one that dies as it starts is replaced."""
+        command = (*self.plan.worker, "--keep", str(self.plan.kept.absolute()))
         for start in range(1, STARTS + 1):
-            async with WorkerProcess(self.plan.worker, timeout_s=self.plan.timeout_s) as worker:
+            async with WorkerProcess(command, timeout_s=self.plan.timeout_s) as worker:
                 try:
                     async for record in worker.greet():
                         self._check_source(record)

@@ -8,7 +8,8 @@ Arguments ``EVENT:LABEL`` make it misbehave where the variant of that label is
 concerned: ``die-open``, ``die-round``, ``die-count``, ``die-reference``,
 ``hang-round``, ``hang-fork``, ``wrong``, ``oom``. ``no-start`` makes it fail at
 once. With ``once:FILE`` before it, the misbehaviour happens only while FILE
-does not exist.
+does not exist. ``unsupported:PATH`` is for all trials by that path, and
+``slow-open:SECONDS`` what each arm of a block takes to prepare.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from bench.protocol import (
     MakeReferences,
     MeasureMemory,
     OpenBlock,
+    Preparing,
     Ready,
     Reference,
     Reply,
@@ -38,6 +40,8 @@ from bench.trial import Trial
 
 TRUNK_S = 0.010
 CPU_SHARE = 2.0
+# Looks like markup.
+UNSUPPORTED = "not installed: pip install 'se-bench[onnx]'"
 RUNTIME = Runtime(
     torch="fake", interop_threads=1, cpu_capability="FAKE", onednn=False, cuda=None, gpu=None,
     tf32_matmul=False, tf32_cudnn=False, cudnn_benchmark=False,
@@ -57,7 +61,9 @@ class FakeWorker:
     def __init__(self, arguments: list[str]) -> None:
         self.event, self.label = "", ""
         self.once: Path | None = None
-        for argument in arguments:
+        keep = arguments.index("--keep")
+        assert Path(arguments[keep + 1]).is_dir()
+        for argument in arguments[:keep]:
             event, _, value = argument.partition(":")
             if event == "once":
                 self.once = Path(value)
@@ -100,11 +106,14 @@ class FakeWorker:
             send(Reference(trial, trial.key.encode(), 1e-7))
 
     def open(self, command: OpenBlock) -> None:
-        riding = []
+        riding, started = [], time.perf_counter()
         for arm, reference in zip(command.arms, command.references, strict=True):
             if reference is None:
                 continue
-            assert reference.output == arm.trial.counted.key.encode()
+            send(Preparing(arm))
+            if self.event == "slow-open":
+                time.sleep(float(self.label))
+            assert reference.output == arm.trial.plain.key.encode()
             if self.misbehaves("die-open", arm.trial):
                 print("a fake reason", file=sys.stderr, flush=True)
                 sys.exit(3)
@@ -112,6 +121,9 @@ class FakeWorker:
                 send(Outcome(arm.trial, "latency", "wrong_result", "off by 1", command.visit))
             elif self.misbehaves("oom", arm.trial):
                 send(Outcome(arm.trial, "latency", "oom", "MemoryError: ", command.visit))
+            elif (self.event, self.label) == ("unsupported", arm.trial.path.label):
+                send(Outcome(arm.trial, "latency", "unsupported", UNSUPPORTED, command.visit))
+                break
             else:
                 riding.append(arm)
         if command.arms[0] not in riding:
@@ -120,10 +132,11 @@ class FakeWorker:
         self.arms, self.visit = tuple(riding), command.visit
         name = str(os.getpid())
         wrong_by = (1e-7,) * len(self.arms)
+        prepare_s = time.perf_counter() - started
         send(
             Block(
                 command.block, command.visit, name, command.seed, self.arms, absent, wrong_by,
-                1, 0.0,
+                1, prepare_s, (prepare_s / len(command.arms),) * len(self.arms),
             )
         )  # fmt: skip
 

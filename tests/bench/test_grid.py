@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.grid import LATE_STAGE, VARIANTS_PER_BLOCK, Grid, plan_blocks
+from bench.grid import LATE_STAGE, OTHER_PATHS, VARIANTS_PER_BLOCK, Grid, plan_blocks
+from bench.trial import Path, Trial, Variant, Workload
 from se_models.config import PLACEMENTS, SEConfig
 
 grids = st.builds(
@@ -74,6 +75,35 @@ def test_trials_stay_in_the_blocks_where_they_were_measured() -> None:
     assert [trial.variant.se.placement for trial in wide[1].variants] == [
         "post", "identity", "inner", "prenorm",
     ]  # fmt: skip
+
+
+def test_beside_another_path_the_eager_trunk_rides() -> None:
+    """Which tells what the path makes of the trunk; it is no variant, and not judged."""
+    grid = Grid(reductions=(16,), paths=(Path("fused"),))
+    (block,) = plan_blocks(grid.trials())
+    assert [arm.role for arm in block.arms] == ["trunk", "control", "eager", *["variant"] * 6]
+    assert block.arms[2].trial == Trial(Variant("resnet18"), Workload())
+    assert {arm.trial.path for arm in block.judged} == {Path("fused")}
+    assert len(block.judged) == 7
+
+
+def test_the_eager_trunk_of_another_path_has_no_block_yet() -> None:
+    """Asked for by itself later, it gets one of its own, with a control."""
+    fused = plan_blocks(Grid(placements=("none",), paths=(Path("fused"),)).trials())
+    both = Grid(placements=("none",), paths=(Path("fused"), Path()))
+    kept, added = plan_blocks(both.trials(), standing=fused)
+    assert [kept] == fused
+    assert [arm.role for arm in added.arms] == ["trunk", "control"]
+    assert added.setting.path == Path()
+
+
+def test_other_paths_have_the_papers_ratio() -> None:
+    """Each placement at r = 16, whatever else the plain path is asked for."""
+    grid = Grid(placements=("standard", "post"), extra=LATE_STAGE, other_paths=OTHER_PATHS)
+    for path in OTHER_PATHS:
+        labels = [each.variant.se.label for each in grid.trials() if each.path == path]
+        assert labels == ["none", "standard-r16", "post-r16"]
+    assert len([each for each in grid.trials() if each.path.is_plain]) == 1 + 2 * 5 + 4
 
 
 def test_the_trunk_alone_has_a_block_with_its_control() -> None:

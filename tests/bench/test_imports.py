@@ -12,18 +12,25 @@ STDLIB = set(sys.stdlib_module_names)
 CORE = {
     f"bench.{name}"
     for name in (
-        "trial", "grid", "order", "record", "ledger", "doubt", "quota", "cpus", "environment",
-        "stats", "verdict", "waiting", "protocol", "options", "files",
+        "trial", "grid", "order", "record", "ledger", "breakdown", "doubt", "quota", "cpus",
+        "environment", "stats", "verdict", "waiting", "protocol", "options", "files",
     )
 }  # fmt: skip
-SHOWING = {"bench.table", "bench.summary", "bench.plots", "bench.readme", "bench.compare"}
+SHOWING = {
+    "bench.table", "bench.summary", "bench.path_summary", "bench.plots", "bench.readme",
+    "bench.compare",
+}  # fmt: skip
 CONFIG = {"se_models.config"}
 LIGHT = {"numpy", "scipy", "msgspec", "psutil"}
 
 # (modules, what of the project they may import, what else they may import)
 RULES = [
     ({"se_models.config"}, set(), set()),
-    ({"se_models"}, {"se_models"}, {"torch", "torchvision", "lazy_loader"}),
+    (
+        {"se_models"},
+        {"se_models"},
+        {"torch", "torchvision", "lazy_loader", "filelock", "platformdirs", "onnxruntime"},
+    ),
     (CORE, CORE | CONFIG, LIGHT),
     (
         {"bench.run"},
@@ -31,12 +38,13 @@ RULES = [
         LIGHT | {"rich", "pandas"},
     ),
     (
+        {"bench.readme"},
+        SHOWING | CORE | {"bench.method", "bench.run.run_file"},
+        LIGHT | {"pandas"},
+    ),
+    (
         SHOWING,
-        SHOWING
-        | CORE
-        | CONFIG
-        | {f"bench.method.{name}" for name in ("report", "contention", "proof_report")}
-        | {"bench.run.run_file"},
+        SHOWING | CORE | CONFIG | {"bench.run.run_file"},
         LIGHT | {"rich", "pandas", "matplotlib"},
     ),
     (
@@ -47,7 +55,7 @@ RULES = [
     (
         {"bench.measure"},
         {"bench.measure"} | CORE | {"se_models"},
-        LIGHT | {"torch", "torchvision", "fvcore"},
+        LIGHT | {"torch", "torchvision", "fvcore", "onnxruntime", "openvino"},
     ),
     ({"bench.cli"}, CORE | SHOWING | CONFIG | {"bench.run"}, {"rich", "pandas"}),
     ({"bench.__main__"}, {"bench.cli"}, set()),

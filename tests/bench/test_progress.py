@@ -12,6 +12,7 @@ from bench.grid import Grid, plan_blocks
 from bench.record import Arm
 from bench.run.progress import LiveDisplay, Phase, PlainDisplay
 from bench.stats import Interval
+from bench.trial import Path
 
 FIRST, SECOND = plan_blocks(
     Grid(placements=("standard",), reductions=(2, 4, 8, 16, 32, 64, 128)).trials()
@@ -116,3 +117,29 @@ def test_plain_lines_tell_the_same_without_control_codes(screen: io.StringIO) ->
     assert first == "taking stock: 0 of 2"
     assert last.startswith("taking stock: 2 of 2; block 1 of 2: control +5.0 % ±1.0, standard-r2")
     assert "\x1b" not in screen.getvalue()
+
+
+def test_what_is_prepared_is_told_until_it_is_measured(
+    console: Console, screen: io.StringIO
+) -> None:
+    """It may take minutes, and is seen at once."""
+    (block,) = plan_blocks(
+        Grid(placements=("standard",), reductions=(4,), paths=(Path(executor="compile"),)).trials()
+    )
+    with LiveDisplay(console) as display:
+        display.begin("measuring, precise", 10)
+        display.preparing(block.arms[-1])
+        assert "preparing standard-r4 by compile" in screen.getvalue()
+        display.overheads("block 1 of 1", {})
+        screen.truncate(0)
+        display._paint()
+        assert "preparing" not in screen.getvalue()
+        display.preparing(block.arms[1])
+        assert "preparing the plain trunk (control) by compile" in screen.getvalue()
+
+
+def test_what_looks_like_markup_is_shown(console: Console, screen: io.StringIO) -> None:
+    """As the name of an extra in brackets does."""
+    with LiveDisplay(console) as display:
+        display.note("unsupported, pip install 'se-bench[onnx]'")
+    assert "'se-bench[onnx]'" in screen.getvalue()

@@ -10,6 +10,7 @@ import pytest
 
 from bench.grid import Grid
 from bench.run.schedule import PROCESSES
+from bench.trial import Path as RunPath
 from bench.trial import Trial
 from tests.bench.conftest import (
     RunFake,
@@ -121,3 +122,15 @@ def test_trials_are_told_apart_by_their_setting(run_fake: RunFake, out: Path) ->
         pytest.approx(800)
     )
     assert isinstance(next(iter(ledger_in(out).counts)), Trial)
+
+
+@pytest.mark.parametrize(("path", "workers"), [(RunPath(), 1), (RunPath(executor="compile"), 2)])
+def test_what_compiles_hoards_and_has_a_worker_for_each_visit(
+    run_fake: RunFake, out: Path, path: RunPath, workers: int
+) -> None:
+    """Two blocks are visited once each, for there is no time for more."""
+    grid = Grid(placements=("standard",), reductions=(2, 4, 8, 16, 32, 64, 128), paths=(path,))
+    assert run_fake(grid=grid, budget_s=0.01) == 0
+    visits = ledger_in(out).visits.values()
+    assert len(visits) == 2
+    assert len({log.block.worker for log in visits}) == workers

@@ -10,13 +10,16 @@ import pytest
 
 from bench.grid import Grid
 from bench.record import Outcome, select
+from bench.trial import Path as RunPath
 from tests.bench.conftest import (
     RunFake,
     cell,
+    ledger_in,
     outcomes_in,
     records_in,
     table_in,
 )
+from tests.bench.fake_worker import UNSUPPORTED
 
 
 @pytest.mark.parametrize("event", ["die-round", "die-open"])
@@ -44,6 +47,44 @@ def test_a_block_whose_workers_always_die_is_given_up_and_costs_nothing_else(
     assert table.loc["pre-r16", "reason"] == "latency: the worker was killed by SIGKILL"
     assert math.isnan(cell(table, "standard-r16", "overhead_pct"))
     assert cell(table, "standard-r16", "params") == 1016
+
+
+def test_the_eager_trunk_is_not_blamed_for_a_death_in_a_block_of_another_path(
+    run_fake: RunFake, out: Path, tmp_path: Path
+) -> None:
+    """It only rides along there: what is known of its own block stays."""
+    grid = Grid(placements=("standard",), reductions=(16,), paths=(RunPath("fused"),))
+    assert run_fake(f"once:{tmp_path / 'died'}", "die-open:standard-r16", grid=grid) == 0
+    crashed = [o for o in select(records_in(out), Outcome) if o.status == "crashed"]
+    assert {o.trial.variant.se.label for o in crashed} == {"none", "standard-r16"}
+    assert {o.trial.path for o in crashed} == {RunPath("fused")}
+
+
+def test_a_path_that_cannot_run_costs_one_line_and_no_other_path(
+    run_fake: RunFake, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its trials have the reason, brackets and all; it is told once, and not tried again."""
+    paths = (RunPath(), RunPath("fused"))
+    grid = Grid(placements=("standard", "pre"), reductions=(16,), paths=paths)
+    assert run_fake("unsupported:fused", grid=grid) == 0
+    table = pd.read_parquet(out / "table.parquet")
+    assert set(table.loc[table["path"] == "eager", "status"]) == {"ok"}
+    fused = table[table["path"] == "fused"]
+    assert set(fused["status"]) == {"unsupported"}
+    assert set(fused["reason"]) == {f"latency: {UNSUPPORTED}"}
+    told = capsys.readouterr().out.replace("\n", " ")
+    assert f"3 trials of {fused['setting'].iloc[0]}: unsupported, latency: {UNSUPPORTED}" in told
+    before = records_in(out)
+    assert run_fake("unsupported:fused", grid=grid) == 0
+    assert records_in(out) == before
+
+
+def test_a_block_that_takes_long_to_prepare_is_not_silent(run_fake: RunFake, out: Path) -> None:
+    """Each of its arms takes less than the timeout, all of them more."""
+    assert run_fake("slow-open:1.2", timeout_s=5.0, budget_s=1.0) == 0
+    assert set(table_in(out)["status"]) == {"ok"}
+    (log, *_) = ledger_in(out).visits.values()
+    assert log.block.prepare_s > 5.0
 
 
 def test_a_worker_that_hangs_is_stopped(run_fake: RunFake, out: Path) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import stdtrit
 
 from bench.grid import Grid, plan_blocks
 from bench.ledger import Ledger
 from bench.record import Block, Planned, Round
+from bench.stats import Evidence
 from bench.table import trials_frame
+from bench.verdict import detectable
 
 GRID = Grid(placements=("standard",), reductions=(4, 16))
 (BLOCK,) = plan_blocks(GRID.trials())
@@ -56,6 +59,16 @@ def test_verdicts_stand_beside_the_overheads() -> None:
     assert verdicts(frame) == {"standard-r16": "not slower", "standard-r4": "slower"}
     assert reach(frame).keys() == {"standard-r16", "standard-r4"}
     assert all(0 < percent < 1 for percent in reach(frame).values())
+
+
+def test_what_could_have_been_seen_is_that_of_the_whole_table() -> None:
+    """Two variants, neither of them slower, are each asked for more than one alone would be."""
+    frame = table(processes=8, sd=0.1)
+    reach_r4 = reach(frame)["standard-r4"] / 100
+    width = (frame["overhead_high_pct"] - frame["overhead_low_pct"])["standard-r4"] / 200
+    known = Evidence(1.0, width / float(stdtrit(7, 0.975)), 8)
+    assert reach_r4 == pytest.approx(detectable([known, known])[0])
+    assert reach_r4 > detectable([known])[0]
 
 
 def test_what_is_not_known_is_undecided() -> None:

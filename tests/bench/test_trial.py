@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.trial import Path, Trial, Variant, Workload
+from bench.trial import TRANSFORMS, Path, Trial, Variant, Workload
 from se_models.config import ARCHITECTURES, PLACEMENTS, SEConfig
 
 configs = st.builds(
@@ -61,6 +63,53 @@ def test_the_trunk_of_a_trial_is_plain_and_in_the_same_setting(trial: Trial) -> 
     assert trial.trunk.trunk == trial.trunk
 
 
+@pytest.mark.parametrize(
+    ("name", "path", "label"),
+    [
+        ("eager", Path(), "eager"),
+        ("none", Path(), "eager"),
+        ("folded", Path("folded"), "folded"),
+        ("fused", Path("fused"), "fused"),
+        ("compile", Path(executor="compile"), "compile"),
+        ("fused+compile", Path("fused", "compile"), "fused+compile"),
+        ("none+onnxruntime", Path(executor="onnxruntime"), "onnxruntime"),
+    ],
+)
+def test_a_path_has_short_names(name: str, path: Path, label: str) -> None:
+    """Its key, its label, and either half alone, name it."""
+    assert Path.named(name) == path
+    assert path.label == label
+    assert Path.named(path.label) == Path.named(path.key) == path
+
+
+@pytest.mark.parametrize("name", ["", "+", "fused+", "+eager", "eager+fused", "magic"])
+def test_other_names_of_paths_are_refused(name: str) -> None:
+    """With what there is."""
+    with pytest.raises(ValueError, match="must be one of"):
+        Path.named(name)
+
+
+def test_what_is_shared_across_paths() -> None:
+    """Counts by transform, what an output should be by none; all compare with the eager trunk."""
+    workload = Workload(device="cuda", threads=4)
+    trial = Trial(Variant("resnet18", SEConfig()), workload, Path("fused", "compile"))
+    for transform in TRANSFORMS:
+        by = replace(trial, path=Path(transform, "compile"))
+        assert by.counted.path == Path(transform)
+    assert trial.plain.path == Path()
+    assert trial.plain.workload == trial.counted.workload == Workload()
+    assert trial.eager_trunk == Trial(Variant("resnet18"), workload)
+
+
+def test_some_paths_call_the_operators_that_were_counted() -> None:
+    """Eager ones do, in whatever transform; compilers and runtimes make their own."""
+    assert Path().calls_operators
+    assert Path("fused").calls_operators
+    assert Path(executor="cuda_graph").calls_operators
+    for executor in ("compile", "compile_freezing", "onnxruntime", "openvino"):
+        assert not Path.named(executor).calls_operators
+
+
 @given(trials)
 def test_counts_depend_on_neither_device_nor_threads(trial: Trial) -> None:
     """Trials that differ in device and threads alone share their counts."""
@@ -94,5 +143,5 @@ def test_unknown_architectures_and_paths_are_refused() -> None:
         Variant("vgg16")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"layer1 of this model has blocks 0 to 2, got 3"):
         Variant("resnet50", SEConfig(blocks=(3,)))
-    with pytest.raises(ValueError, match="executor must be one of eager, got 'magic'"):
+    with pytest.raises(ValueError, match=r"executor must be one of eager, .*, got 'magic'"):
         Path(executor="magic")  # type: ignore[arg-type]

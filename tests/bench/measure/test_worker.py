@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path as FilePath
 
 import msgspec
 import pytest
@@ -13,6 +14,7 @@ from bench.environment import describe_source
 from bench.grid import Grid, plan_blocks
 from bench.measure import paths, subject
 from bench.measure.failure import failure
+from bench.measure.paths.eager import Eager
 from bench.measure.reference import disagreement, refer, tolerance
 from bench.measure.timers import WallTimer
 from bench.measure.worker import Worker, serve
@@ -20,7 +22,9 @@ from bench.protocol import (
     CloseBlock,
     CountTrials,
     MakeReferences,
+    MeasureMemory,
     OpenBlock,
+    Preparing,
     Ready,
     Reference,
     RunRound,
@@ -28,7 +32,7 @@ from bench.protocol import (
     encode,
 )
 from bench.record import Block, Counts, Environment, Outcome, Round, select
-from bench.trial import Trial, Variant, Workload
+from bench.trial import Path, Trial, Variant, Workload
 from se_models.config import SEConfig
 
 GRID = Grid(placements=("standard", "identity"), reductions=(16,), sizes=(64,))
@@ -49,10 +53,23 @@ def opening(worker: Worker) -> OpenBlock:
     return OpenBlock(BLOCK.key, "visit", 7, BLOCK.arms, tuple(answers))
 
 
+def opened(worker: Worker, command: OpenBlock) -> tuple[Block, list[Outcome]]:
+    """The block as it was opened, and what became of arms that do not ride."""
+    *others, block = worker.answer(command)
+    assert isinstance(block, Block)
+    outcomes = [other for other in others if isinstance(other, Outcome)]
+    signs = [other for other in others if isinstance(other, Preparing)]
+    assert len(signs) + len(outcomes) == len(others)
+    # One for each arm before it is prepared; without a trunk none is after it.
+    assert [sign.arm for sign in signs] == list(command.arms[: len(signs)])
+    assert len(signs) == len(command.arms) or not block.arms
+    return block, outcomes
+
+
 def test_a_visit_measures_every_arm_in_every_round(worker: Worker, opening: OpenBlock) -> None:
     """Block, rounds and outcomes tell the same story; every arm was compared with float64."""
-    (block,) = worker.answer(opening)
-    assert isinstance(block, Block)
+    block, failures = opened(worker, opening)
+    assert failures == []
     assert block.arms == BLOCK.arms
     assert block.absent == ()
     assert all(0 < wrong_by < 1e-5 for wrong_by in block.wrong_by)
@@ -77,15 +94,13 @@ def test_a_visit_measures_every_arm_in_every_round(worker: Worker, opening: Open
 def test_an_arm_without_a_reference_stays_away(worker: Worker, opening: OpenBlock) -> None:
     """What cannot be checked is not timed; without a trunk, nothing is."""
     *others, _ = opening.references
-    (block,) = worker.answer(msgspec.structs.replace(opening, references=(*others, None)))
-    assert isinstance(block, Block)
+    block, _ = opened(worker, msgspec.structs.replace(opening, references=(*others, None)))
     assert (block.arms, block.absent) == (BLOCK.arms[:-1], BLOCK.arms[-1:])
-    (block,) = worker.answer(msgspec.structs.replace(opening, references=(None, *others)))
-    assert isinstance(block, Block)
+    block, _ = opened(worker, msgspec.structs.replace(opening, references=(None, *others)))
     assert block.arms == ()
 
 
-class _Wrong(paths.Eager):
+class _Wrong(Eager):
     """An executor that gets SE in the identity branch wrong by a thousandth."""
 
     def prepare(self, model: nn.Module, example: Tensor) -> paths.Forward:
@@ -107,8 +122,7 @@ def test_a_timer_may_run_a_forward_to_set_itself(
         return WallTimer()
 
     monkeypatch.setattr("bench.measure.visit.timer_for", timer_for)
-    (block,) = worker.answer(opening)
-    assert isinstance(block, Block)
+    block, _ = opened(worker, opening)
     assert block.arms == BLOCK.arms
 
 
@@ -116,10 +130,8 @@ def test_a_wrong_result_is_never_timed(
     worker: Worker, opening: OpenBlock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The arm gets an outcome that says how wrong it is; the others ride."""
-    monkeypatch.setattr("bench.measure.visit.executor_of", lambda path: _Wrong())
-    outcome, block = worker.answer(opening)
-    assert isinstance(outcome, Outcome)
-    assert isinstance(block, Block)
+    monkeypatch.setattr("bench.measure.visit.executor_of", lambda path, export: _Wrong())
+    block, (outcome,) = opened(worker, opening)
     assert (outcome.status, outcome.trial.variant.se.placement) == ("wrong_result", "identity")
     assert "is 0.001, the limit 0.0001" in str(outcome.reason)
     assert [arm.trial.variant.se.placement for arm in block.arms] == ["none", "none", "standard"]
@@ -133,11 +145,49 @@ def test_cuda_without_a_device_is_unsupported(worker: Worker) -> None:
     (block,) = plan_blocks(Grid(placements=("none",), devices=("cuda",)).trials())
     reference = Reference(block.arms[0].trial, b"", 0.0)
     command = OpenBlock(block.key, "visit", 7, block.arms, (reference, reference))
-    outcome, opened = worker.answer(command)
-    assert isinstance(outcome, Outcome)
+    opened_block, (outcome,) = opened(worker, command)
     assert (outcome.status, outcome.reason) == ("unsupported", "torch sees no CUDA device")
-    assert isinstance(opened, Block)
-    assert opened.arms == ()
+    assert opened_block.arms == ()
+
+
+def opening_by(worker: Worker, path: Path) -> OpenBlock:
+    """The command that opens the block of the plain trunk by a path."""
+    (block,) = plan_blocks(Grid(placements=("none",), sizes=(64,), paths=(path,)).trials())
+    trials = tuple(arm.trial.plain for arm in block.arms)
+    references = tuple(select(worker.answer(MakeReferences(trials)), Reference))
+    return OpenBlock(block.key, "visit", 7, block.arms, references)
+
+
+def test_a_fused_path_without_kernels_is_unsupported(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of its time and its memory alike, and the reference that would run is not measured."""
+    monkeypatch.setattr("bench.measure.paths.missing", lambda device: "no compiler")
+    command = opening_by(worker, Path("fused"))
+    block, (outcome,) = opened(worker, command)
+    assert block.arms == ()
+    (weighed,) = worker.answer(MeasureMemory(command.arms[0].trial))
+    assert isinstance(weighed, Outcome)
+    for told in (outcome, weighed):
+        assert told.status == "unsupported"
+        assert str(told.reason).endswith("on cpu: no compiler")
+
+
+def test_an_export_that_is_found_counts_with_what_making_it_took(tmp_path: FilePath) -> None:
+    """So the control, which finds its trunk's, takes no less to prepare than the trunk."""
+    path = Path(executor="onnxruntime")
+    worker = Worker(tmp_path)
+    command = opening_by(worker, path)
+    reason = paths.unsupported(command.arms[0].trial)
+    if reason is not None:
+        pytest.skip(reason)
+    block, _ = opened(worker, command)
+    assert [arm.role for arm in block.arms] == ["trunk", "control", "eager"]
+    assert block.arm_prepare_s is not None
+    trunk_s, control_s, eager_s = block.arm_prepare_s
+    (seconds,) = (float(file.read_text()) for file in tmp_path.glob("*.seconds"))
+    assert eager_s < seconds < min(trunk_s, control_s)
+    assert block.prepare_s < sum(block.arm_prepare_s)
 
 
 @pytest.mark.parametrize(

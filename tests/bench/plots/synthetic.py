@@ -93,6 +93,7 @@ def _row(
         "batch": 1,
         "size": 224,
         "threads": 4,
+        "path": "eager",
         "transform": "none",
         "executor": "eager",
         "status": "ok",

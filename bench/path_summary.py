@@ -1,0 +1,107 @@
+"""What SE costs by each way of executing a model: a line per path."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from bench.trial import Path
+from se_models.config import PLACEMENTS, SEConfig
+
+REDUCTION = 16
+PATHS_NOTE = (
+    "Trunk: the plain trunk's time over eager's. SE: overhead over the plain trunk by the same "
+    f"path, in %, at r = {REDUCTION}; = where others may be as cheap. Prepare: the first time, "
+    "from the model to its first output. Off: from float64, as max|a-b|/max|b|."
+)
+_EAGER = Path().label
+_PUBLISHED = SEConfig("standard", REDUCTION).label
+_CHEAPEST = "cheapest"
+# Those that a narrow console leaves out, first to last.
+EXPENDABLE = ("off", "prepare s", f"{_CHEAPEST} %", _CHEAPEST)
+
+
+def by_path(rows: pd.DataFrame) -> pd.DataFrame:
+    """As text; empty unless there are several paths.
+
+    Args:
+        rows: of one architecture and workload, by whatever paths.
+    """
+    if rows["path"].nunique() < 2:
+        return pd.DataFrame()
+    return pd.DataFrame([_line(str(path), own) for path, own in rows.groupby("path", sort=False)])
+
+
+def failed_paths(rows: pd.DataFrame) -> list[str]:
+    """A line for every path of which nothing was measured, with the reason.
+
+    Args:
+        rows: as for `by_path`.
+    """
+    return [
+        f"{path}: {_status(own)}" + (f", {reasons.iloc[0]}" if len(reasons) else "")
+        for path, own in rows.groupby("path", sort=False)
+        if own["p50_s"].isna().all() and (own["status"] != "ok").any()
+        for reasons in [own["reason"].dropna()]
+    ]
+
+
+def _line(path: str, rows: pd.DataFrame) -> dict[str, str]:
+    trunk = rows[rows["placement"] == "none"]
+    # By its label a variant is told from those of a few stages, or of another least width.
+    published = {SEConfig(name, REDUCTION).label for name in PLACEMENTS if name != "none"}
+    variants = rows[rows["se"].isin(published)]
+    measured = variants[variants["overhead_pct"].notna()].sort_values("overhead_pct")
+    return {
+        "path": path,
+        "trunk": _over_eager(path, trunk),
+        f"{_PUBLISHED} %": _overhead(measured[measured["se"] == _PUBLISHED]),
+        _CHEAPEST: _cheapest(measured) if len(measured) else _status(rows),
+        f"{_CHEAPEST} %": _overhead(measured),
+        "prepare s": _shown(rows["prepare_s"].median(), "{:.1f}"),
+        "off": _shown(rows["wrong_by"].max(), "{:.0e}"),
+    }
+
+
+def _over_eager(path: str, trunk: pd.DataFrame) -> str:
+    if path == _EAGER:
+        return "1"
+    if trunk.empty or pd.isna(trunk["vs_eager_pct"].iloc[0]):
+        return ""
+    row = trunk.iloc[0]
+    low, high = (_ratio(row[f"vs_eager_{end}_pct"]) for end in ("low", "high"))
+    interval = f" [{low}, {high}]" if low and high else ""
+    return f"{_ratio(row['vs_eager_pct'])}{interval}"
+
+
+def _ratio(pct: float) -> str:
+    return "" if pd.isna(pct) else f"{1 + pct / 100:.3f}"
+
+
+def _overhead(rows: pd.DataFrame) -> str:
+    """Of the first row, with its interval if it has one."""
+    if rows.empty:
+        return ""
+    row = rows.iloc[0]
+    if pd.isna(row["overhead_low_pct"]):
+        return f"{row['overhead_pct']:+.1f}"
+    return (
+        f"{row['overhead_pct']:+.1f} [{row['overhead_low_pct']:+.1f}, "
+        f"{row['overhead_high_pct']:+.1f}]"
+    )
+
+
+def _cheapest(measured: pd.DataFrame) -> str:
+    """The placement of least overhead; an equals sign where others may be as cheap."""
+    least = measured.iloc[0]
+    ties = (measured["overhead_low_pct"] <= least["overhead_high_pct"]).sum() > 1
+    return f"{least['placement']}{'=' if ties else ''}"
+
+
+def _status(rows: pd.DataFrame) -> str:
+    """What became of a path of which no variant was measured: the trunk's status, if it failed."""
+    failed = rows.loc[rows["status"] != "ok", "status"]
+    return str(failed.iloc[0]) if len(failed) else ""
+
+
+def _shown(value: float, form: str) -> str:
+    return "" if pd.isna(value) else form.format(value)
