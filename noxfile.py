@@ -62,7 +62,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(requires=["env"])
 def slow(session: nox.Session) -> None:
     """Run the slow tests."""
-    _python(session, "-m", "pytest", "-m", "slow and not gpu", *session.posargs)
+    _python(session, "-m", "pytest", "-n", "2", "-m", "slow and not gpu", *session.posargs)
 
 
 @nox.session(requires=["env"])
