@@ -17,10 +17,12 @@
 #include <torch/library.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <optional>
 #include <tuple>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -198,8 +200,15 @@ acc_t rectified(acc_t a) {
 // Sums that are taken side by side, so that none waits for the one before.
 constexpr int64_t kChains = 4;
 
+// Sums of nothing yet. An array that is filled later would be cleared in memory first, which takes
+// longer than a plane of 7 x 7.
+template <typename scalar_t, size_t... n>
+std::array<Lanes<scalar_t>, sizeof...(n)> zeros(std::index_sequence<n...>) {
+  return {(static_cast<void>(n), Lanes<scalar_t>::filled(0))...};
+}
+
 template <typename scalar_t>
-at::opmath_type<scalar_t> sum_of(const Lanes<scalar_t> (&sums)[kChains]) {
+at::opmath_type<scalar_t> sum_of(const std::array<Lanes<scalar_t>, kChains>& sums) {
   static_assert(kChains == 4);
   Lanes<scalar_t> first = sums[0], second = sums[2];
   first += sums[1];
@@ -264,8 +273,7 @@ void mean_over_pixels(const Map& map, acc_t* means, const Visit& visit) {
 template <typename scalar_t, bool relu>
 at::opmath_type<scalar_t> sum_of_plane(const scalar_t* x, int64_t area) {
   using L = Lanes<scalar_t>;
-  L sums[kChains];
-  std::fill(sums, sums + kChains, L::filled(0));
+  auto sums = zeros<scalar_t>(std::make_index_sequence<kChains>());
   const auto value = [](const scalar_t* from) {
     return relu ? rectified(L::load(from)) : L::load(from);
   };
@@ -352,10 +360,7 @@ template <typename scalar_t, int64_t rows, int64_t images, typename Put>
 void multiply(
     const scalar_t* weight, const at::opmath_type<scalar_t>* values, int64_t in, const Put& put) {
   using L = Lanes<scalar_t>;
-  L sums[rows][images];
-  for (auto& row : sums) {
-    std::fill(row, row + images, L::filled(0));
-  }
+  auto sums = zeros<scalar_t>(std::make_index_sequence<rows * images>());
   int64_t i = 0;
   for (; i + L::size <= in; i += L::size) {
     L loaded[images];
@@ -365,13 +370,13 @@ void multiply(
     for (int64_t r = 0; r < rows; ++r) {
       const L factor = L::load(weight + r * in + i);
       for (int64_t n = 0; n < images; ++n) {
-        sums[r][n] = fused(factor, loaded[n], sums[r][n]);
+        sums[r * images + n] = fused(factor, loaded[n], sums[r * images + n]);
       }
     }
   }
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t n = 0; n < images; ++n) {
-      auto sum = sums[r][n].sum();
+      auto sum = sums[r * images + n].sum();
       for (int64_t left = i; left < in; ++left) {
         sum += static_cast<typename L::acc_t>(weight[r * in + left]) * values[n * in + left];
       }
@@ -479,8 +484,7 @@ at::opmath_type<scalar_t> finish_run(
     value.store(x + i);
     return value;
   };
-  L sums[kChains];
-  std::fill(sums, sums + kChains, L::filled(0));
+  auto sums = zeros<scalar_t>(std::make_index_sequence<kChains>());
   int64_t i = 0;
   for (; i + kChains * L::size <= count; i += kChains * L::size) {
     for (int64_t n = 0; n < kChains; ++n) {
@@ -491,7 +495,10 @@ at::opmath_type<scalar_t> finish_run(
     }
   }
   for (; i + L::size <= count; i += L::size) {
-    sums[0] += finish_vector(i);
+    const L value = finish_vector(i);
+    if constexpr (with_sum) {
+      sums[0] += value;
+    }
   }
   auto sum = with_sum ? sum_of(sums) : typename L::acc_t(0);
   for (; i < count; ++i) {

@@ -45,7 +45,7 @@ def test_half_precision_is_as_close_as_the_models(placement: Any, trunk: Any) ->
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("architecture", "placement"), zip(ARCHITECTURES, cycle(PLACEMENTS), strict=False)
+    ("architecture", "placement"), list(zip(ARCHITECTURES, cycle(PLACEMENTS), strict=False))
 )
 def test_every_architecture_fuses(architecture: Any, placement: Any) -> None:
     """To within 1e-5 of float64, on the images that its statistics are those of.
