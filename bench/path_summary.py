@@ -32,17 +32,17 @@ def by_path(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def failed_paths(rows: pd.DataFrame) -> list[str]:
-    """A line for every path of which nothing was measured, with the reason.
+    """A line for every path of which nothing could be measured, with the reason.
 
     Args:
         rows: as for `by_path`.
     """
-    return [
-        f"{path}: {_status(own)}" + (f", {reasons.iloc[0]}" if len(reasons) else "")
-        for path, own in rows.groupby("path", sort=False)
-        if own["p50_s"].isna().all() and (own["status"] != "ok").any()
-        for reasons in [own["reason"].dropna()]
-    ]
+    lines = []
+    for path, own in rows.groupby("path", sort=False):
+        reasons = own["reason"].dropna()
+        if own["p50_s"].isna().all() and len(reasons):
+            lines.append(f"{path}: {_status(own)}, {reasons.iloc[0]}")
+    return lines
 
 
 def _line(path: str, rows: pd.DataFrame) -> dict[str, str]:

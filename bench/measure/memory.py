@@ -40,7 +40,8 @@ def measure_memory(trial: Trial, kept: Path | None = None) -> Memory:
 
     Args:
         trial: what to build and run.
-        kept: the folder of exports that all workers of a run share, or None to keep none.
+        kept: the folder of exports and compiled code that the workers of a run share, or
+            None to keep none.
     """
     if trial.workload.device == "cuda":
         warm_runtime("cuda")
@@ -67,8 +68,7 @@ def _growth_in_fork(trial: Trial, kept: Path) -> int | None:
 
 def _rehearse(trial: Trial, kept: Path) -> None:
     """Export or compile the tiny network, then the trial, by its path."""
-    torch.set_num_threads(trial.workload.threads)
-    _keep_apart(kept)
+    _set_up(trial, kept)
     _warm_path(trial, kept)
     export = export_of(trial, kept)
     if trial.path.executor not in RUNTIMES:
@@ -78,8 +78,7 @@ def _rehearse(trial: Trial, kept: Path) -> None:
 
 
 def _growth(trial: Trial, kept: Path) -> int | None:
-    torch.set_num_threads(trial.workload.threads)
-    _keep_apart(kept)
+    _set_up(trial, kept)
     is_forgotten = True
 
     def build_and_run() -> None:
@@ -93,9 +92,10 @@ def _growth(trial: Trial, kept: Path) -> int | None:
     return growth if is_forgotten else None
 
 
-def _keep_apart(kept: Path) -> None:
-    """From the code that is compiled for its times, lest what that takes be seen by nobody."""
-    keep_code_in(kept / "weighed")
+def _set_up(trial: Trial, kept: Path) -> None:
+    """Threads, and a folder apart from the code compiled to be timed: what that takes is told."""
+    torch.set_num_threads(trial.workload.threads)
+    keep_code_in(kept / "weighed", threads=trial.workload.threads)
 
 
 def _warm_path(trial: Trial, kept: Path) -> None:

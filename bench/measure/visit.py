@@ -14,6 +14,7 @@ from bench.measure import subject
 from bench.measure.failure import failure
 from bench.measure.latency import Rounds
 from bench.measure.paths import Forward, executor_of, transformed, unsupported
+from bench.measure.paths.compiled import keep_code_in
 from bench.measure.paths.export import export_of
 from bench.measure.reference import disagreement, tolerance
 from bench.measure.timers import Timer, WallTimer, timer_for
@@ -37,7 +38,8 @@ class Visit:
     Args:
         command: which arms.
         trunks: what they are built on.
-        kept: the folder of exports that all workers of a run share, or None to keep none.
+        kept: the folder of exports and compiled code that the workers of a run share, or
+            None to keep none.
     """
 
     def __init__(
@@ -55,6 +57,8 @@ class Visit:
         command = self._command
         workload = command.arms[0].trial.workload
         torch.set_num_threads(workload.threads)
+        if self._kept is not None:
+            keep_code_in(self._kept / "compiled", threads=workload.threads)
         for arm, reference in zip(command.arms, command.references, strict=True):
             yield Preparing(arm)
             prepared = None if reference is None else self._prepare(arm, reference)

@@ -26,7 +26,6 @@ from bench.measure.counts import count
 from bench.measure.failure import failure
 from bench.measure.memory import measure_memory
 from bench.measure.paths import unsupported
-from bench.measure.paths.compiled import keep_code_in
 from bench.measure.reference import refer
 from bench.measure.visit import Visit
 from bench.protocol import (
@@ -50,7 +49,8 @@ class Worker:
     """Answers commands; between them it holds trunks and the open visit, and does nothing.
 
     Args:
-        kept: the folder of exports that all workers of a run share, or None to keep none.
+        kept: the folder of exports and compiled code that the workers of a run share, or
+            None to keep none.
     """
 
     def __init__(self, kept: Path | None = None) -> None:
@@ -164,8 +164,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keep", type=Path, metavar="DIR")
     kept: Path | None = parser.parse_args().keep
-    if kept is not None:
-        keep_code_in(kept / "compiled")
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     gc.freeze()  # what the imports made stays, and need not be walked

@@ -129,6 +129,8 @@ def _sheets(frame: pd.DataFrame) -> Iterator[_Sheet]:
         suffix = f"-{_slug(str(work))}" if works.nunique() > 1 else ""
         yield from _of(ACROSS_PATHS, of_work, suffix, style.subtitle(of_work, with_path=False))
         for path, rows in of_work.groupby("path"):
+            if rows["status"].eq("unsupported").all():
+                continue  # what could be counted of it says nothing of this machine
             by = "" if path == "eager" else f"-{_slug(str(path))}"
             yield from _of(PLOTS, rows, suffix + by, style.subtitle(rows))
 

@@ -99,11 +99,15 @@ def _correlations(data: pd.DataFrame) -> dict[str, float]:
 @style.theme()
 def draw(data: pd.DataFrame, subtitle: str) -> Figure:
     correlations = _correlations(data)
-    figure = style.figure(title(data), subtitle, width=9.5, height=1 + 0.19 * len(data))
-    panels = list(figure.subplots(1, 4, sharey=True, width_ratios=(1, 1, 1, 1.4)))
+    counted = [cost for cost in COSTS if data[f"{cost}_pct"].notna().any()]
+    widths = (*(1.0 for _ in counted), 1.4)
+    width = 9.5 - 1.9 * (len(COSTS) - len(counted))
+    figure = style.figure(title(data), subtitle, width=width, height=1 + 0.19 * len(data))
+    grid = figure.subplots(1, len(widths), sharey=True, squeeze=False, width_ratios=widths)
+    panels = list(grid[0])
     parts.row_axis(panels, list(data["se"]))
     colours = [style.mark(placement).colour for placement in data["placement"]]
-    for axes, cost in zip(panels, COSTS, strict=False):
+    for axes, cost in zip(panels, counted, strict=False):
         axes.barh(range(len(data)), data[f"{cost}_pct"], height=0.65, color=colours)
         axes.axvline(0, color=style.MUTED, linewidth=0.8)
         axes.set_title(_head(COSTS[cost], correlations[cost]), loc="left", size=9)

@@ -12,20 +12,20 @@ from matplotlib.figure import Figure
 
 from bench.plots import cells, claims, style
 from bench.plots import rows as of
-from bench.trial import Path
+from bench.trial import EXECUTORS, TRANSFORMS, Path
 
 REDUCTION = 16
 TRUNK = "plain trunk"
 _EAGER = Path().label
 _VS_EAGER = ("vs_eager_pct", "vs_eager_low_pct", "vs_eager_high_pct")
 _CELLS = (
-    f"Cells: overhead over the plain trunk by the same path (%), ± half its 95 % interval, at "
-    f"r = {REDUCTION}. Left: the plain trunk's time over eager's."
+    f"Cells: overhead over the plain trunk by the same path (%), ± half its 95 % interval\n"
+    f"SE everywhere, at r = {REDUCTION}; left: the plain trunk's time over eager's"
 )
 
 
 def data(rows: pd.DataFrame) -> pd.DataFrame:
-    """A row for every path and placement, the trunk's first; empty with fewer than two paths.
+    """A row for every path and placement, a path's trunk first; empty with fewer than two paths.
 
     Args:
         rows: of one architecture and workload, by whatever paths.
@@ -49,13 +49,18 @@ def data(rows: pd.DataFrame) -> pd.DataFrame:
     )
     order = pd.DataFrame(
         {
-            "other": found["path"] != _EAGER,
-            "path": found["path"],
+            "path": [_rank(name) for name in found["path"]],
             "variant": found["placement"] != "none",
             "placement": [of.placement_order(name) for name in found["placement"]],
         }
     )
     return found.loc[order.sort_values(list(order.columns)).index].reset_index(drop=True)
+
+
+def _rank(name: str) -> tuple[int, int]:
+    """PyTorch as it comes is first, then come transforms, then other executors with theirs."""
+    path = Path.named(name)
+    return EXECUTORS.index(path.executor), TRANSFORMS.index(path.transform)
 
 
 def title(data: pd.DataFrame) -> str:

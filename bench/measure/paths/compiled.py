@@ -44,9 +44,12 @@ class Compile:
         return compiled
 
 
-def keep_code_in(folder: Path) -> None:
-    """Compiled code goes there, and is found there: what another folder holds is not."""
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
+def keep_code_in(folder: Path, *, threads: int) -> None:
+    """Compiled code goes there, and is found there: what another folder holds is not.
+
+    Code is made for a number of threads, by which not every version of torch finds it.
+    """
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder / f"{threads}t")
 
 
 def _by_itself(function: Callable[[], Tensor]) -> Callable[[], Tensor]:

@@ -16,7 +16,7 @@ from bench.measure import counts
 from bench.measure.arithmetic import Arithmetic
 from bench.measure.counts import count
 from bench.record import Counts
-from bench.trial import DType, Trial, Variant, Workload
+from bench.trial import TRANSFORMS, DType, Path, Transform, Trial, Variant, Workload
 from se_models import PLACEMENTS, SEConfig, with_se
 from se_models.config import Architecture, Placement
 
@@ -37,10 +37,11 @@ def counts_of(
     placement: Placement = "none",
     workload: Workload = SMALL,
     reduction: int = 16,
+    transform: Transform = "none",
 ) -> Counts:
     config = SEConfig(placement, reduction)
     twin = with_se(trunk(architecture), config, share_trunk=True)
-    return count(Trial(Variant(architecture, config), workload), twin)
+    return count(Trial(Variant(architecture, config), workload, Path(transform)), twin)
 
 
 @cache
@@ -139,6 +140,21 @@ def test_device_and_layout_change_nothing(workload: Workload) -> None:
     counted = counts_of("resnet18", "standard", workload)
     assert counted.trial.workload == workload
     assert without_trial(counted) == without_trial(counts_of("resnet18", "standard"))
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_transforms_change_what_is_called_and_moved_alone(placement: Placement) -> None:
+    """Arithmetic is that of the model as written; each transform calls less and moves less."""
+    plain, folded, fused = (
+        counts_of("resnet18", placement, transform=transform) for transform in TRANSFORMS
+    )
+    arithmetic = {(each.params, each.macs, each.elementwise_ops) for each in (plain, folded, fused)}
+    assert len(arithmetic) == 1
+    norms = 20 - 8 * (placement == "prenorm")  # where the last of a block follows SE and stays
+    assert plain.operators - folded.operators == norms
+    assert folded.operators > fused.operators
+    assert plain.ideal_bytes > folded.ideal_bytes > fused.ideal_bytes
+    assert plain.live_peak_bytes > folded.live_peak_bytes >= fused.live_peak_bytes
 
 
 def test_real_model_counts_as_its_meta_twin() -> None:

@@ -96,6 +96,13 @@ class TestExplain:
             explain.draw(explain.data(frame), "s")
         )
 
+    def test_what_nobody_counted_has_no_panel(self) -> None:
+        """By a runtime that makes operators of its own, arithmetic alone is known."""
+        frame = few("none", "standard-r16", "pre-r16").assign(ideal_bytes=None, operators=None)
+        figure = explain.draw(explain.data(frame), "s")
+        heads = [axes.get_title(loc="left").splitlines()[0] for axes in figure.axes]
+        assert heads == ["arithmetic", "time, measured"]
+
 
 class TestMemory:
     frame = few("none", "standard-r16").assign(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 
-from bench.plots import draw as draw_all
+from bench.plots import digests
 from bench.plots.paths import data, draw, title
 from bench.plots.style import PLACEMENTS
 from tests.bench.plots.synthetic import synthetic
@@ -67,8 +65,26 @@ def test_what_failed_says_so() -> None:
     assert "unsupported" in [text.get_text() for text in figure.axes[0].texts]
 
 
-def test_plain_names_are_the_plain_paths(tmp_path: Path) -> None:
+def test_plain_names_are_the_plain_paths() -> None:
     """Pictures of eager keep theirs, those of other paths say by which."""
     frame = by_paths().assign(setting=lambda rows: "resnet18@work@" + rows["path"])
-    names = {path.name for path in draw_all(frame, tmp_path)}
-    assert {"overhead.png", "overhead-fused.png", "paths.png", "paths.svg"} <= names
+    assert {"overhead", "overhead-fused", "memory-fused", "heatmap", "paths"} <= set(digests(frame))
+
+
+def test_a_path_that_cannot_run_has_a_row_here_and_no_picture_of_its_own() -> None:
+    """Though memory that was counted could be drawn."""
+    frame = by_paths().assign(setting=lambda rows: "resnet18@work@" + rows["path"])
+    frame.loc[frame["path"] == "fused", "status"] = "unsupported"
+    assert {name for name in digests(frame) if name.endswith("-fused")} == set()
+    assert "paths" in digests(frame)
+
+
+def test_paths_stand_in_the_order_of_what_they_change() -> None:
+    """Eager, its transforms, then executor by executor."""
+    eager = by_paths()
+    eager = eager[eager["path"] == "eager"]
+    names = ["openvino", "fused+compile", "fused", "eager", "compile", "folded"]
+    frame = pd.concat([eager.assign(path=name) for name in names], ignore_index=True)
+    assert list(data(frame)["path"].unique()) == [
+        "eager", "folded", "fused", "compile", "fused+compile", "openvino",
+    ]  # fmt: skip
