@@ -67,21 +67,27 @@ Tensor like(const Map& map, const Tensor& other, const char* name) {
   return other.contiguous(map.format);
 }
 
-// Values for each channel, of each image or of all; a null pointer where there are none.
+// Values for each channel, of each image or the same for all.
 template <typename acc_t>
 struct PerChannel {
-  Tensor values;
-  const acc_t* data = nullptr;
-  int64_t per_image = 0;  // the distance from one image's values to the next one's
+  Tensor given;
+  std::vector<acc_t> absent;  // what stands in for what is not given, so that no loop has to ask
+  const acc_t* data;
+  int64_t per_image;  // the distance from one image's values to the next one's
 
-  const acc_t* of(int64_t image) const { return data ? data + image * per_image : nullptr; }
+  const acc_t* of(int64_t image) const { return data + image * per_image; }
 };
 
 template <typename acc_t>
 PerChannel<acc_t> per_channel(
-    const OptionalTensor& given, const Map& map, bool each_image, const char* name) {
+    const OptionalTensor& given, const Map& map, bool each_image, acc_t otherwise,
+    const char* name) {
+  PerChannel<acc_t> made;
   if (!given.has_value()) {
-    return {};
+    made.absent.assign(map.channels, otherwise);
+    made.data = made.absent.data();
+    made.per_image = 0;
+    return made;
   }
   const auto wanted = each_image ? std::vector<int64_t>{map.batch, map.channels}
                                  : std::vector<int64_t>{map.channels};
@@ -89,8 +95,8 @@ PerChannel<acc_t> per_channel(
               at::IntArrayRef(wanted), ", got ", given->sizes());
   TORCH_CHECK(given->scalar_type() == c10::CppTypeToScalarType<acc_t>::value, name, " must be of ",
               c10::CppTypeToScalarType<acc_t>::value, ", got ", given->scalar_type());
-  PerChannel<acc_t> made{given->contiguous()};
-  made.data = made.values.template const_data_ptr<acc_t>();
+  made.given = given->contiguous();
+  made.data = made.given.template const_data_ptr<acc_t>();
   made.per_image = each_image ? map.channels : 0;
   return made;
 }
@@ -228,16 +234,21 @@ int64_t pixels_per_piece(const Map& map) {
   return std::clamp<int64_t>(kPiece / map.channels, 1, map.area);
 }
 
-// Calls visit with the number of pixels to take next, known while compiling: several at once share
-// what is loaded for a channel, be it a gate or the sum so far.
-template <typename Visit>
-void in_groups(int64_t first, int64_t last, const Visit& visit) {
+// Calls visit with the number of pixels to take next, known while compiling. Where each has few
+// channels, several at once share what is loaded for a channel; longer rows are read one after the
+// other, or memory would be read from too many places at a time.
+template <typename scalar_t, typename Visit>
+void in_groups(int64_t channels, int64_t first, int64_t last, const Visit& visit) {
   constexpr std::integral_constant<int64_t, 4> several;
-  for (; first + several <= last; first += several) {
-    visit(several);
+  constexpr std::integral_constant<int64_t, 1> one;
+  constexpr int64_t kFewBytes = 512;
+  if (channels * static_cast<int64_t>(sizeof(scalar_t)) <= kFewBytes) {
+    for (; first + several <= last; first += several) {
+      visit(several);
+    }
   }
   for (; first < last; ++first) {
-    visit(std::integral_constant<int64_t, 1>());
+    visit(one);
   }
 }
 
@@ -329,7 +340,7 @@ void squeeze_map(const Map& map, at::opmath_type<scalar_t>* means) {
   }
   mean_over_pixels<acc_t>(map, means, [&](int64_t image, int64_t first, int64_t last, acc_t* sums) {
     const scalar_t* from = x + (image * map.area + first) * map.channels;
-    in_groups(first, last, [&](auto pixels) {
+    in_groups<scalar_t>(map.channels, first, last, [&](auto pixels) {
       add_pixels<scalar_t, relu, pixels>(from, map.channels, sums);
       from += pixels * map.channels;
     });
@@ -513,8 +524,9 @@ at::opmath_type<scalar_t> finish_run(
   return sum;
 }
 
-// The same of pixels, each of whose channels has its own; pointers to these may be null.
-template <typename scalar_t, bool with_shortcut, bool with_sums, int64_t pixels>
+// The same of pixels, each of whose channels has its own. Without ``full`` there is neither bias nor
+// shortcut_gate: that is the tail of most blocks, and loading them takes as long as the map does.
+template <typename scalar_t, bool with_shortcut, bool with_sums, bool full, int64_t pixels>
 void finish_pixels(
     scalar_t* x, const scalar_t* shortcut, int64_t channels, const at::opmath_type<scalar_t>* gate,
     const at::opmath_type<scalar_t>* bias, const at::opmath_type<scalar_t>* shortcut_gate,
@@ -524,9 +536,9 @@ void finish_pixels(
   const L one = L::filled(1), zero = L::filled(0);
   int64_t c = 0;
   for (; c + L::size <= channels; c += L::size) {
-    const L gates = gate ? L::load_wide(gate + c) : one;
-    const L biases = bias ? L::load_wide(bias + c) : zero;
-    const L shortcut_gates = shortcut_gate ? L::load_wide(shortcut_gate + c) : one;
+    const L gates = L::load_wide(gate + c);
+    const L biases = full ? L::load_wide(bias + c) : zero;
+    const L shortcut_gates = full ? L::load_wide(shortcut_gate + c) : one;
     L sum = with_sums ? L::load_wide(sums + c) : zero;
     for (int64_t n = 0; n < pixels; ++n) {
       const int64_t i = n * channels + c;
@@ -545,9 +557,9 @@ void finish_pixels(
   for (; c < channels; ++c) {
     for (int64_t n = 0; n < pixels; ++n) {
       const int64_t i = n * channels + c;
-      acc_t value = static_cast<acc_t>(x[i]) * (gate ? gate[c] : 1) + (bias ? bias[c] : 0);
+      acc_t value = static_cast<acc_t>(x[i]) * gate[c] + (full ? bias[c] : acc_t(0));
       if constexpr (with_shortcut) {
-        value += static_cast<acc_t>(shortcut[i]) * (shortcut_gate ? shortcut_gate[c] : 1);
+        value += static_cast<acc_t>(shortcut[i]) * (full ? shortcut_gate[c] : acc_t(1));
       }
       value = rectified(value);
       if constexpr (with_sums) {
@@ -558,50 +570,58 @@ void finish_pixels(
   }
 }
 
-// All of a map, and its means if they are asked for.
-template <typename scalar_t, bool with_shortcut, bool with_means>
-void finish_map(
-    const Map& map, const Tensor& shortcut, const OptionalTensor& gate, const OptionalTensor& bias,
-    const OptionalTensor& shortcut_gate, at::opmath_type<scalar_t>* means) {
+// What a tail works on: its map, what is added to it, and what multiplies and shifts each channel.
+template <typename scalar_t>
+struct Tail {
   using acc_t = at::opmath_type<scalar_t>;
-  scalar_t* const x = map.values.mutable_data_ptr<scalar_t>();
-  const scalar_t* const other = with_shortcut ? shortcut.const_data_ptr<scalar_t>() : x;
-  const auto gates = per_channel<acc_t>(gate, map, true, "gate");
-  const auto biases = per_channel<acc_t>(bias, map, false, "bias");
-  const auto shortcut_gates = per_channel<acc_t>(shortcut_gate, map, true, "shortcut_gate");
-  if (!with_means && !gates.data && !biases.data && !shortcut_gates.data) {
-    // No channel differs from another: the map is one run, in whatever layout.
-    at::parallel_for(0, map.values.numel(), kPiece, [&](int64_t begin, int64_t end) {
-      finish_run<scalar_t, with_shortcut, false>(x + begin, other + begin, end - begin, 1, 0, 1);
-    });
-    return;
-  }
-  if (map.layout == Layout::planes) {
-    at::parallel_for(0, map.batch * map.channels, grain(map.area), [&](int64_t begin, int64_t end) {
-      for (int64_t plane = begin; plane < end; ++plane) {
-        const int64_t channel = plane % map.channels, from = plane * map.area;
-        const acc_t sum = finish_run<scalar_t, with_shortcut, with_means>(
-            x + from, other + from, map.area, gates.data ? gates.data[plane] : 1,
-            biases.data ? biases.data[channel] : 0,
-            shortcut_gates.data ? shortcut_gates.data[plane] : 1);
-        if constexpr (with_means) {
-          means[plane] = sum / static_cast<acc_t>(map.area);
-        }
+
+  const Map& map;
+  scalar_t* x;
+  const scalar_t* shortcut;  // x itself where there is none, and then it is not read
+  PerChannel<acc_t> gates, biases, shortcut_gates;
+  acc_t* means;
+};
+
+template <typename scalar_t, bool with_shortcut>
+void finish_run_of_all(const Tail<scalar_t>& tail) {
+  at::parallel_for(0, tail.map.values.numel(), kPiece, [&](int64_t begin, int64_t end) {
+    finish_run<scalar_t, with_shortcut, false>(
+        tail.x + begin, tail.shortcut + begin, end - begin, 1, 0, 1);
+  });
+}
+
+template <typename scalar_t, bool with_shortcut, bool with_means>
+void finish_planes(const Tail<scalar_t>& tail) {
+  const Map& map = tail.map;
+  at::parallel_for(0, map.batch * map.channels, grain(map.area), [&](int64_t begin, int64_t end) {
+    for (int64_t plane = begin; plane < end; ++plane) {
+      const int64_t image = plane / map.channels, channel = plane % map.channels;
+      const int64_t from = plane * map.area;
+      const auto sum = finish_run<scalar_t, with_shortcut, with_means>(
+          tail.x + from, tail.shortcut + from, map.area, tail.gates.of(image)[channel],
+          tail.biases.of(image)[channel], tail.shortcut_gates.of(image)[channel]);
+      if constexpr (with_means) {
+        tail.means[plane] = sum / static_cast<at::opmath_type<scalar_t>>(map.area);
       }
-    });
-    return;
-  }
+    }
+  });
+}
+
+template <typename scalar_t, bool with_shortcut, bool with_means, bool full>
+void finish_all_pixels(const Tail<scalar_t>& tail) {
+  using acc_t = at::opmath_type<scalar_t>;
+  const Map& map = tail.map;
   const auto visit = [&](int64_t image, int64_t first, int64_t last, acc_t* sums) {
     int64_t from = (image * map.area + first) * map.channels;
-    in_groups(first, last, [&](auto pixels) {
-      finish_pixels<scalar_t, with_shortcut, with_means, pixels>(
-          x + from, other + from, map.channels, gates.of(image), biases.of(image),
-          shortcut_gates.of(image), sums);
+    in_groups<scalar_t>(map.channels, first, last, [&](auto pixels) {
+      finish_pixels<scalar_t, with_shortcut, with_means, full, pixels>(
+          tail.x + from, tail.shortcut + from, map.channels, tail.gates.of(image),
+          tail.biases.of(image), tail.shortcut_gates.of(image), sums);
       from += pixels * map.channels;
     });
   };
   if constexpr (with_means) {
-    mean_over_pixels<acc_t>(map, means, visit);
+    mean_over_pixels<acc_t>(map, tail.means, visit);
   } else {
     at::parallel_for(0, map.batch * map.area, grain(map.channels), [&](int64_t begin, int64_t end) {
       while (begin < end) {  // image by image
@@ -614,28 +634,45 @@ void finish_map(
   }
 }
 
+// Calls run with a condition that is known while compiling.
+template <typename Run>
+void decided(bool condition, const Run& run) {
+  condition ? run(std::true_type()) : run(std::false_type());
+}
+
 void finish(
     const Tensor& x, const OptionalTensor& shortcut, const OptionalTensor& gate,
     const OptionalTensor& bias, const OptionalTensor& shortcut_gate, Tensor* means) {
   const Map map = map_of(x);
   TORCH_CHECK(shortcut || !shortcut_gate, "shortcut_gate must come with a shortcut");
-  const Tensor other = shortcut ? like(map, *shortcut, "shortcut") : Tensor();
+  const Tensor other = shortcut ? like(map, *shortcut, "shortcut") : map.values;
   if (means) {
     *means = empty_means(map);
   }
   AT_DISPATCH_FLOATING_TYPES_AND2(at::kBFloat16, at::kHalf, x.scalar_type(), "tail", [&] {
-    const auto run = [&](auto with_shortcut, auto with_means) {
-      finish_map<scalar_t, with_shortcut, with_means>(
-          map, other, gate, bias, shortcut_gate,
-          with_means ? means->mutable_data_ptr<at::opmath_type<scalar_t>>() : nullptr);
-    };
-    const std::true_type yes;
-    const std::false_type no;
-    if (shortcut) {
-      means ? run(yes, yes) : run(yes, no);
-    } else {
-      means ? run(no, yes) : run(no, no);
-    }
+    using acc_t = at::opmath_type<scalar_t>;
+    const Tail<scalar_t> tail{
+        map, map.values.mutable_data_ptr<scalar_t>(), other.const_data_ptr<scalar_t>(),
+        per_channel<acc_t>(gate, map, true, 1, "gate"),
+        per_channel<acc_t>(bias, map, false, 0, "bias"),
+        per_channel<acc_t>(shortcut_gate, map, true, 1, "shortcut_gate"),
+        means ? means->mutable_data_ptr<acc_t>() : nullptr};
+    decided(shortcut.has_value(), [&](auto with_shortcut) {
+      if (!means && !gate && !bias && !shortcut_gate) {
+        // No channel differs from another: the map is one run, in whatever layout.
+        finish_run_of_all<scalar_t, with_shortcut>(tail);
+        return;
+      }
+      decided(means != nullptr, [&](auto with_means) {
+        if (map.layout == Layout::planes) {
+          finish_planes<scalar_t, with_shortcut, with_means>(tail);
+          return;
+        }
+        decided(bias || shortcut_gate, [&](auto full) {
+          finish_all_pixels<scalar_t, with_shortcut, with_means, full>(tail);
+        });
+      });
+    });
   });
   if (!map.values.is_same(x)) {  // x was neither planes nor pixels, and a copy was worked on
     x.copy_(map.values);
@@ -703,7 +740,7 @@ Tensor scale(const Tensor& x, const Tensor& gate, int64_t stride) {
   Tensor y = at::empty({map.batch, map.channels, rows, columns}, x.options(), map.format);
   AT_DISPATCH_FLOATING_TYPES_AND2(at::kBFloat16, at::kHalf, x.scalar_type(), "scale", [&] {
     using acc_t = at::opmath_type<scalar_t>;
-    const auto gates = per_channel<acc_t>(gate, map, true, "gate");
+    const auto gates = per_channel<acc_t>(gate, map, true, 1, "gate");
     const scalar_t* const from = map.values.const_data_ptr<scalar_t>();
     scalar_t* const to = y.mutable_data_ptr<scalar_t>();
     if (map.layout == Layout::planes) {
