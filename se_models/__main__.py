@@ -90,8 +90,8 @@ def _parser() -> argparse.ArgumentParser:
         help="which stages carry SE: all, or layer numbers joined by + (default: all)",
     )  # fmt: skip
     export.add_argument(
-        "--part", default="model", metavar="NAME",
-        help="model, or one stage alone: layer1 to layer4 (default: %(default)s)",
+        "--part", choices=("model", *(f"layer{stage}" for stage in STAGES)), default="model",
+        metavar="NAME", help="model, or one stage alone: layer1 to layer4 (default: %(default)s)",
     )  # fmt: skip
     export.add_argument(
         "--size", type=int, default=224, metavar="PX",

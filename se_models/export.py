@@ -73,6 +73,11 @@ def export(
     """
     if stage is not None and stage not in STAGES:
         raise ValueError(f"stage must be one of {', '.join(STAGES)}, got {stage!r}")
+    if not batches:
+        raise ValueError("batches must name at least one batch to compare with, got none")
+    devices = {parameter.device.type for parameter in model.parameters()}
+    if devices != {"cpu"}:
+        raise ValueError(f"model must be on the CPU, got {' and '.join(sorted(devices))}")
     if size < 33:
         raise ValueError(f"size must be 33 or more, got {size}: layer4 would see a single pixel")
     dtypes = {parameter.dtype for parameter in model.parameters()}
@@ -146,8 +151,11 @@ def _given(model: ResNet, stage: str | None, batch: int, size: int) -> Tensor:
 def _difference(path: Path, module: nn.Module, given: Tensor) -> float:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    (output,) = session.run([OUTPUT], {INPUT: given.numpy()})
+    try:
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        (output,) = session.run([OUTPUT], {INPUT: given.numpy()})
+    except Exception as error:  # its own kinds have no base but this
+        raise ExportError(f"onnxruntime cannot run the exported file: {error}") from error
     expected: Tensor = module(given)
     return float((torch.from_numpy(output) - expected).abs().max() / expected.abs().max())
 

@@ -21,8 +21,16 @@ def check(model: object) -> None:
     Raises:
         ValueError: naming the module, its rule and what it is.
     """
-    if not isinstance(model, ResNet) or not _runs_as_torchvision(model):
+    if not isinstance(model, ResNet):
         raise ValueError(f"model must be a torchvision ResNet, got a {type(model).__name__}")
+    if not _runs_as_torchvision(model):
+        raise ValueError(
+            "model must run as torchvision's ResNet does, got a "
+            f"{type(model).__name__} with a forward of its own"
+        )
+    devices = sorted({str(tensor.device) for tensor in model.parameters()})
+    if len(devices) > 1:
+        raise ValueError(f"model must be on one device, got {' and '.join(devices)}")
     dtypes = {tensor.dtype for tensor in model.parameters()}
     if len(dtypes) > 1 or not dtypes <= set(_DTYPES):
         wanted = ", ".join(_name(dtype) for dtype in _DTYPES)
@@ -45,6 +53,8 @@ def check(model: object) -> None:
 
 def _runs_as_torchvision(model: ResNet) -> bool:
     kind = type(model)
+    if "forward" in vars(model):
+        return False  # somebody's own, put in its place
     return kind.forward is ResNet.forward and kind._forward_impl is ResNet._forward_impl
 
 
@@ -58,9 +68,13 @@ def _check_block(name: str, block: nn.Module) -> None:
             f"{name} must be a BasicBlock or a Bottleneck, with SE or without, "
             f"got a {type(block).__name__}"
         )
+    if "forward" in vars(block):
+        raise ValueError(f"{name}.forward must be that of its class, got another in its place")
     _check_kind(f"{name}.relu", block.relu, nn.ReLU)
     if isinstance(block, SEBlock):
         _check_kind(f"{name}.se", block.se, SqueezeExcitation)
+        _check_kind(f"{name}.se.fc1", block.se.fc1, nn.Linear)
+        _check_kind(f"{name}.se.fc2", block.se.fc2, nn.Linear)
     for number in range(1, 4 if type(block) in BOTTLENECK else 3):
         conv, norm = f"conv{number}", f"bn{number}"
         _check_pair(f"{name}.{conv}", getattr(block, conv), f"{name}.{norm}", getattr(block, norm))

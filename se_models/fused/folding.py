@@ -8,11 +8,14 @@ arithmetic is that of float64, whatever the dtype of the model.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from se_models.fused import operators
+from se_models.fused.packed import PackedConvolution, can_pack
 
 
 class FoldedConv(nn.Module):
@@ -24,12 +27,15 @@ class FoldedConv(nn.Module):
     Args:
         conv: with zeros for padding.
         norm: in eval mode, with running statistics; None leaves ``conv`` as it is.
+        packs: lay the weights out once for the shape of the input, where that can be done.
     """
 
     weight: Tensor
     bias: Tensor | None
 
-    def __init__(self, conv: nn.Conv2d, norm: nn.BatchNorm2d | None) -> None:
+    def __init__(
+        self, conv: nn.Conv2d, norm: nn.BatchNorm2d | None, *, packs: bool = False
+    ) -> None:
         super().__init__()
         weight = conv.weight.detach().clone()
         bias = None if conv.bias is None else conv.bias.detach().clone()
@@ -45,11 +51,15 @@ class FoldedConv(nn.Module):
         self.padding = conv.padding
         self.dilation = conv.dilation
         self.groups = conv.groups
+        # In words a padding is none that can be packed for.
+        self._packs = packs and not isinstance(conv.padding, str)
+        self._packed: dict[tuple[int, ...], PackedConvolution] = {}
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self._convolve(x, self.weight, self.stride)
+    def forward(self, x: Tensor, *, relu: bool = False) -> Tensor:
+        """The convolution of ``x``, rectified if asked for."""
+        return self._convolve(x, self.stride, relu=relu)
 
-    def scaled(self, x: Tensor, gate: Tensor) -> Tensor:
+    def scaled(self, x: Tensor, gate: Tensor, *, relu: bool = False) -> Tensor:
         """The convolution of ``x * gate``, with the gate where it has fewest values to multiply.
 
         For one image the gate may as well multiply the weights, each of which
@@ -59,21 +69,54 @@ class FoldedConv(nn.Module):
         Args:
             x: a feature map ``(B, C, H, W)``.
             gate: ``(B, C)``, of the operators' wide dtype.
+            relu: whether the result is rectified.
         """
         if self.gates_weights(x):
             weight = self.weight * gate.view(1, -1, 1, 1).to(self.weight.dtype)
-            return self._convolve(x, weight, self.stride)
+            y = F.conv2d(
+                x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups
+            )
+            return torch.relu_(y) if relu else y
         rows, columns = self.stride
         if self.weight.shape[2:] == (1, 1) and self.padding == (0, 0) and rows == columns:
-            return self._convolve(operators.scale(x, gate, rows), self.weight, (1, 1))
-        return self(operators.scale(x, gate, 1))
+            return self._convolve(operators.scale(x, gate, rows), (1, 1), relu=relu)
+        return self(operators.scale(x, gate, 1), relu=relu)
 
     def gates_weights(self, x: Tensor) -> bool:
         """Whether ``scaled`` multiplies the weights rather than ``x``."""
-        return x.shape[0] == 1 and self.groups == 1 and self.weight.numel() < x.numel()
+        if isinstance(x.shape[0], torch.SymInt):
+            return False  # a graph that is traced for any number of images must do for several
+        # Weights that differ at every call cannot have been packed, and packing moves them again.
+        moves = 2 if self._packs and can_pack(x) else 1
+        return x.shape[0] == 1 and self.groups == 1 and moves * self.weight.numel() < x.numel()
 
-    def _convolve(self, x: Tensor, weight: Tensor, stride: tuple[int, ...]) -> Tensor:
-        return F.conv2d(x, weight, self.bias, stride, self.padding, self.dilation, self.groups)
+    def __getstate__(self) -> dict[str, Any]:
+        # Packed weights can be neither copied nor pickled, and are soon made again.
+        return {**self.__dict__, "_packed": {}}
+
+    def _convolve(self, x: Tensor, stride: tuple[int, ...], *, relu: bool = False) -> Tensor:
+        if self._packs and can_pack(x):
+            assert not isinstance(self.padding, str)  # or it would not pack
+            if stride not in self._packed:
+                self._packed[stride] = PackedConvolution(
+                    self.weight, self.bias, stride, self.padding, self.dilation, self.groups
+                )
+            return self._packed[stride](x, relu=relu)
+        y = F.conv2d(x, self.weight, self.bias, stride, self.padding, self.dilation, self.groups)
+        return torch.relu_(y) if relu else y
+
+
+def is_pointwise(conv: nn.Conv2d) -> bool:
+    """Whether every value that it puts out is a sum over channels of one pixel, for every pixel.
+
+    Then the means of what it puts out are the convolution of the means of what it takes.
+    """
+    return (
+        conv.kernel_size == (1, 1)
+        and conv.stride == (1, 1)
+        and conv.padding in ((0, 0), "valid", "same")
+        and conv.groups == 1
+    )
 
 
 def affine(norm: nn.BatchNorm2d, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

@@ -8,20 +8,23 @@ Three make up a block with SE, in the order squeeze, excite, tail:
     tail_squeeze_(x)   the same, and the mean over H and W of what it leaves (B, C)
     scale(x, gate)     x * gate, of every ``stride``-th row and column
 
-What a tail is not given is 1 where it would multiply and 0 where it would add.
-Its trailing underscore says that it works in place, and x may not overlap with
-any other argument. A feature map has the shape ``(B, C, H, W)`` and any layout.
+A gate may belong to another channel than the means it follows from: the first
+layer may hold a convolution that stands between. What a tail is not given is 1
+where it would multiply and 0 where it would add. Its trailing underscore says
+that it works in place, and x may not overlap with any other argument. A feature
+map has the shape ``(B, C, H, W)`` and any layout.
 Means, gates, factors and biases are float32, for maps of half precision too,
 and float64 for maps of float64; weights are of the map's dtype.
 
 Here stands what holds on any device: the schemas, a reference in plain PyTorch
 that runs where there is no kernel, shapes for tracing, and arithmetic for
 torch's FLOP counter. Kernels take the reference's place for their device
-(``cpu/kernels.cpp``). There are no gradients.
+(``cpu/kernels.cpp``, ``cuda/kernels.cu``). There are no gradients.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -41,6 +44,9 @@ SCHEMAS = (
     "scale(Tensor x, Tensor gate, int stride) -> Tensor",
 )
 
+# What each operator computes wherever no kernel stands in, by its name.
+REFERENCES: dict[str, Callable[..., Any]] = {}
+
 _library = torch.library.Library(NAMESPACE, "DEF")
 for _schema in SCHEMAS:
     _library.define(_schema, tags=(torch.Tag.pt2_compliant_tag,))
@@ -56,6 +62,7 @@ def _reference(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         _library.impl(name, function, "CompositeExplicitAutograd")
+        REFERENCES[name] = function
         return function
 
     return register
@@ -131,10 +138,10 @@ def _tail_squeeze(
 @_reference("scale")
 def _scale(x: Tensor, gate: Tensor, stride: int) -> Tensor:
     scaled = x[:, :, ::stride, ::stride] * _over_pixels(gate, x)
-    return scaled.contiguous(memory_format=_layout(x))
+    return scaled.contiguous(memory_format=layout_of(x))
 
 
-def _layout(x: Tensor) -> torch.memory_format:
+def layout_of(x: Tensor) -> torch.memory_format:
     """Of what is made of ``x``: its own, and contiguous where it is neither of the two."""
     if not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last):
         return torch.channels_last
@@ -147,8 +154,14 @@ def _squeeze_shapes(x: Tensor, _relu: bool) -> Tensor:
 
 
 @_shapes("excite")
-def _excite_shapes(squeezed: Tensor, *_others: Tensor | None) -> Tensor:
-    return squeezed.new_empty(squeezed.shape)
+def _excite_shapes(
+    squeezed: Tensor,
+    _weight1: Tensor,
+    _bias1: Tensor | None,
+    weight2: Tensor,
+    *_others: Tensor | None,
+) -> Tensor:
+    return squeezed.new_empty((squeezed.shape[0], weight2.shape[0]))
 
 
 @_shapes("tail_")
@@ -169,7 +182,7 @@ def _scale_shapes(x: Tensor, _gate: Tensor, stride: int) -> Tensor:
         (batch, channels, rows, columns),
         dtype=x.dtype,
         device=x.device,
-        memory_format=_layout(x),
+        memory_format=layout_of(x),
     )
 
 
@@ -182,12 +195,16 @@ scale = torch.ops.se_models.scale.default
 
 @register_flop_formula(torch.ops.se_models.excite)
 def _excite_flops(
-    squeezed: tuple[int, int], weight1: tuple[int, int], *_others: object, **_kwargs: object
+    squeezed: tuple[int, int],
+    weight1: tuple[int, int],
+    _bias1: object,
+    weight2: tuple[int, int],
+    *_others: object,
+    **_kwargs: object,
 ) -> int:
     """Two for each multiply-add of both layers, as torch's counter has it.
 
     It counts products of matrices and convolutions only, so all the other
     operators, which have none, count as nothing.
     """
-    batch, channels = squeezed
-    return 2 * 2 * batch * channels * weight1[0]
+    return 2 * squeezed[0] * (math.prod(weight1) + math.prod(weight2))

@@ -13,7 +13,8 @@ from torchvision.models import ResNet
 from se_models.fused.blocks import FusedBlock
 from se_models.fused.folding import FoldedConv
 from se_models.fused.kernels import load as load_kernels
-from se_models.fused.operators import tail_squeeze_
+from se_models.fused.operators import squeeze, tail_squeeze_
+from se_models.fused.packed import can_pack
 from se_models.fused.twin import Twin
 
 
@@ -42,7 +43,7 @@ class FusedResNet(Twin):
 
     def _rewrite(self, model: ResNet) -> None:
         load_kernels(model.conv1.weight.device)
-        self.conv1 = FoldedConv(model.conv1, model.bn1)
+        self.conv1 = FoldedConv(model.conv1, model.bn1, packs=True)
         self.maxpool = copy.deepcopy(model.maxpool)
         stages = (model.layer1, model.layer2, model.layer3, model.layer4)
         blocks = [FusedBlock(block) for block in chain(*stages)]
@@ -55,18 +56,23 @@ class FusedResNet(Twin):
         self.fc = copy.deepcopy(model.fc)
 
     def _infer(self, x: Tensor) -> Tensor:
-        # ReLU and maximum may change places, and behind the pooling there is less to do.
-        x = self.maxpool(self.conv1(x))
-        means: Tensor | None = None
-        if self.stem_tells_means:
-            means = tail_squeeze_(x, None, None, None, None)
-        else:
-            torch.relu_(x)
+        x, means = self._stem(x)
         for block in self.blocks:
             x, means = block(x, means)
         if means is None:
             return self.fc(torch.flatten(self.avgpool(x), 1))
         return self.fc(means.to(x.dtype))
+
+    def _stem(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What the first block is given, and its means if it wants them."""
+        if can_pack(x):  # the convolution rectifies by itself
+            x = self.maxpool(self.conv1(x, relu=True))
+            return x, squeeze(x, False) if self.stem_tells_means else None
+        # ReLU and maximum may change places, and behind the pooling there is less to do.
+        x = self.maxpool(self.conv1(x))
+        if self.stem_tells_means:
+            return x, tail_squeeze_(x, None, None, None, None)
+        return torch.relu_(x), None
 
 
 def _is_global(pool: nn.Module) -> bool:

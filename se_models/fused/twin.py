@@ -77,6 +77,40 @@ class Twin(nn.Module):
         self._adopt(model)
         return keys
 
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        _local_metadata: object,
+        _strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        """Behind ``load_state_dict`` of a module that holds this one, which asks each for its own.
+
+        Its children, which are asked next, are given what they have.
+        """
+        own = {key: state_dict.pop(key) for key in list(state_dict) if key.startswith(prefix)}
+        try:
+            keys = self.load_state_dict(
+                {key.removeprefix(prefix): value for key, value in own.items()}, strict=False
+            )
+        except RuntimeError as error:
+            error_msgs.append(str(error))
+        else:
+            missing_keys += [prefix + name for name in keys.missing_keys]
+            unexpected_keys += [prefix + name for name in keys.unexpected_keys]
+        state_dict.update(nn.Module.state_dict(self, prefix=prefix))
+
+    def requires_grad_(self, requires_grad: bool = True) -> Twin:
+        """Only off, as it always is."""
+        if requires_grad:
+            raise ValueError(
+                f"requires_grad must be False: a {type(self).__name__} is for inference only"
+            )
+        return super().requires_grad_(False)
+
     def train(self, mode: bool = True) -> Twin:
         """Only into eval mode, in which it always is."""
         if mode:
@@ -102,7 +136,18 @@ class Twin(nn.Module):
         """Become the twin of ``model``, which is then this twin's own if it keeps the state."""
         check(model)
         self._rewrite(model)
+        _check_range(self)
         if self._keeps_state:
             self._source = (model,)  # in a tuple, or it would be a submodule
         self.requires_grad_(False)
         super().train(False)
+
+
+def _check_range(twin: nn.Module) -> None:
+    """Refuse factors that a narrow dtype cannot hold once they are multiplied into weights."""
+    for name, tensor in twin.named_buffers():
+        if tensor.dtype == torch.float16 and not tensor.is_meta and not tensor.isfinite().all():
+            raise ValueError(
+                f"{name} must be finite once BatchNorm is folded into it, got a value beyond "
+                "float16: use bfloat16 or float32"
+            )

@@ -129,7 +129,6 @@ def test_a_file_may_differ_by_what_rounding_explains(
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
-        (["--part", "layer5"], "stage must be one of layer1, layer2, layer3, layer4, got 'layer5'"),
         (["--reduction", "0"], "reduction must be a positive integer, got 0"),
         (["--size", "32"], "size must be 33 or more, got 32"),
         (["--stages", "5"], "stages must be a non-empty selection of 1 to 4"),

@@ -42,15 +42,24 @@ def load() -> str | None:
 
 
 def library_path() -> Path:
-    """Where the library is kept for this source, CPU and torch."""
+    """Where the library is kept for these sources, CPU and torch."""
+    sources = (SOURCE, *sorted(SOURCE.parent.glob("*.h")))
     made_from = (
-        SOURCE.read_text(encoding="utf-8"),
+        *(source.read_text(encoding="utf-8") for source in sources),
         torch.__version__,
         platform.machine(),
         " ".join(flags()),
     )
     digest = hashlib.sha256("\0".join(made_from).encode()).hexdigest()[:16]
     return platformdirs.user_cache_path("se_models") / f"cpu_{digest}.so"
+
+
+def took_s() -> float:
+    """How long building the library took, whoever did; 0 if nobody has noted it."""
+    try:
+        return float(library_path().with_suffix(".seconds").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0.0
 
 
 def flags() -> list[str]:
@@ -88,7 +97,9 @@ def _build(library: Path) -> None:
         )
         if done.returncode:
             raise RuntimeError(_reason(done.stderr) or f"the build ended with {done.returncode}")
-        _tell(f"built in {time.monotonic() - started:.0f} s, kept as {library}")
+        took_s = time.monotonic() - started
+        library.with_suffix(".seconds").write_text(repr(took_s), encoding="ascii")
+        _tell(f"built in {took_s:.0f} s, kept as {library}")
 
 
 def _reason(said: str) -> str:

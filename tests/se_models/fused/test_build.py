@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from se_models.fused.cpu import build
 def test_the_library_depends_on_all_it_is_made_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Source, torch and the vectors of the CPU; the same three find it again."""
+    """Sources, torch and the vectors of the CPU; the same find it again."""
     names = {build.library_path(), build.library_path()}
     monkeypatch.setattr(torch, "__version__", "0.0")
     names.add(build.library_path())
@@ -26,7 +27,9 @@ def test_the_library_depends_on_all_it_is_made_from(
     source.write_text("// another")
     monkeypatch.setattr(build, "SOURCE", source)
     names.add(build.library_path())
-    assert len(names) == 4
+    (tmp_path / "map.h").write_text("// what it includes")
+    names.add(build.library_path())
+    assert len(names) == 5
 
 
 @pytest.mark.parametrize(
@@ -150,3 +153,15 @@ def test_a_cache_that_cannot_be_written_is_told(
     reason = build.load.__wrapped__()
     assert reason is not None
     assert str(tmp_path / "cache") in reason
+
+
+def test_how_long_building_took_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the library; what nobody has noted is nothing."""
+    library = tmp_path / "cpu_x.so"
+    monkeypatch.setattr(build, "library_path", lambda: library)
+    assert build.took_s() == 0.0
+    monkeypatch.setattr(
+        subprocess, "run", lambda *_given, **_options: SimpleNamespace(returncode=0)
+    )
+    build._build(library)
+    assert 0 < build.took_s() < 60

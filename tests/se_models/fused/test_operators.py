@@ -146,6 +146,21 @@ def test_an_excitation_is_two_layers(
         assert off(function(*arguments), exact) <= 1e-5
 
 
+@pytest.mark.parametrize("gates", [3, 64])
+def test_gates_may_be_of_other_channels(gates: int) -> None:
+    """As many as the second layer has, in the kernel, the reference and while tracing."""
+    layers = (drawn(4, 9), drawn(4), drawn(gates, 4), drawn(gates), drawn(gates))
+    squeezed = drawn(2, 9)
+    weight1, bias1, weight2, bias2, factor = (each.double() for each in layers)
+    hidden = (squeezed.double() @ weight1.T + bias1).clamp_min(0)
+    exact = torch.sigmoid(hidden @ weight2.T + bias2) * factor
+    for function in (excite, reference("excite")):
+        assert off(function(squeezed, *layers), exact) <= 1e-5
+    traced = excite(squeezed.to("meta"), *(each.to("meta") for each in layers))
+    assert traced.shape == exact.shape
+    torch.library.opcheck(excite, (squeezed, *layers))
+
+
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
 @pytest.mark.parametrize("stride", [1, 2, 3])
@@ -247,7 +262,7 @@ def test_any_shape_will_do(
     torch.manual_seed(0)  # or what fails could not be replayed
     x = drawn(*shape, dtype=dtype, layout=layouts[0])
     arguments = tail_arguments(shape, dtype, letters, layouts[1])
-    one = x.clone()
+    one, plain = x.clone(), x.clone()
     means = tail_squeeze_(one, *arguments)
     assert off(one, exact_tail(x, *arguments)) <= TOLERANCE[dtype]
     before = torch.get_num_threads()
@@ -255,9 +270,11 @@ def test_any_shape_will_do(
     try:
         several = x.clone()
         assert torch.equal(tail_squeeze_(several, *arguments), means)
+        tail_(plain, *arguments)
     finally:
         torch.set_num_threads(before)
     assert torch.equal(several, one)
+    assert torch.equal(plain, one)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
@@ -269,6 +286,24 @@ def test_what_is_not_a_number_stays_so(layout: Any) -> None:
     tail_(x, None, None, None, None)
     assert torch.isnan(x).sum() == 2
     assert torch.isnan(means).nonzero().tolist() == [[0, 3], [0, 18]]
+
+
+def test_gradients_are_refused() -> None:
+    """By every operator, since none has any; without gradients enabled nobody asks for them."""
+    gate = torch.rand(2, 6, requires_grad=True)
+    x, layers = drawn(2, 6, 5, 4), (drawn(3, 6), None, drawn(6, 3), None, None)
+    asked: list[tuple[Any, tuple[Any, ...]]] = [
+        (squeeze, (drawn(2, 6, 5, 4).requires_grad_(), False)),
+        (excite, (gate, *layers)),
+        (tail_, (x, None, gate, None, None)),
+        (tail_squeeze_, (x, None, gate, None, None)),
+        (scale, (x, gate, 1)),
+    ]
+    for operator, arguments in asked:
+        with pytest.raises(RuntimeError, match="is for inference: no argument may require grad"):
+            operator(*arguments)
+        with torch.no_grad():
+            operator(*arguments)
 
 
 def samples() -> list[tuple[Any, tuple[Any, ...]]]:

@@ -90,6 +90,38 @@ def test_a_state_dict_is_rewritten_anew(make: Make, trunk: Any) -> None:
     assert off(twin, copy.deepcopy(other).double(), images) < 1e-5
 
 
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_state_dict_of_a_larger_model_is_rewritten_too(
+    make: Make, strict: bool, trunk: Any
+) -> None:
+    """A twin inside another module takes its part of it, and tells what is missing or too much."""
+    model = with_se(trunk, SEConfig()).eval()
+    other = copy.deepcopy(model)
+    for tensor in other.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.mul_(1.1)
+    outer = nn.Sequential(make(model), nn.ReLU())
+    state = nn.Sequential(other, nn.ReLU()).state_dict()
+    assert list(outer.state_dict()) == list(state)
+    keys = outer.load_state_dict(state, strict=strict)
+    assert not keys.missing_keys
+    assert not keys.unexpected_keys
+    images = torch.randn(2, 3, 64, 64)
+    exact = copy.deepcopy(other).double()
+    assert off(outer, lambda given: exact(given).relu(), images) < 1e-5
+    del state["0.conv1.weight"]
+    state["0.nothing"] = torch.zeros(1)
+    if strict:
+        with pytest.raises(RuntimeError, match=r'(?s)Missing.*"0.conv1.weight".*Unexp.*"0.nothing'):
+            outer.load_state_dict(state)
+    else:
+        keys = outer.load_state_dict(state, strict=False)
+        assert (keys.missing_keys, keys.unexpected_keys) == (["0.conv1.weight"], ["0.nothing"])
+    state["0.fc.weight"] = torch.zeros(1)
+    with pytest.raises(RuntimeError, match=r"size mismatch for fc\.weight"):
+        outer.load_state_dict(state)
+
+
 def test_moving_rewrites_anew(make: Make, trunk: Any) -> None:
     """Into another dtype or layout; by the numbers of the model, not by rounded ones."""
     model = with_se(trunk, SEConfig("prenorm")).eval()
@@ -146,6 +178,8 @@ def test_it_is_for_inference_only(make: Make, trunk: Any) -> None:
     with pytest.raises(ValueError, match="inference only"):
         twin.train()
     twin.eval()
+    with pytest.raises(ValueError, match="requires_grad must be False"):
+        twin.requires_grad_()
     images = torch.randn(1, 3, 64, 64, requires_grad=True)
     with pytest.raises(RuntimeError, match="inference only"):
         twin(images)
@@ -196,6 +230,32 @@ def another_excitation(model: ResNet) -> None:
     model.layer1[0].se = nn.Identity()
 
 
+def another_layer(model: ResNet) -> None:
+    class Adapted(nn.Linear):
+        pass
+
+    model.layer1 = with_se(copy.deepcopy(model), SEConfig(stages=(1,))).eval().layer1
+    model.layer1[0].se.fc1 = Adapted(64, 4).eval()
+
+
+def a_patched_block(model: ResNet) -> None:
+    model.layer1[0].forward = lambda x: x
+
+
+def a_patched_model(model: ResNet) -> None:
+    model.forward = lambda x: x
+
+
+def elsewhere(model: ResNet) -> None:
+    model.fc.to("meta")
+
+
+def beyond_float16(model: ResNet) -> None:
+    model.half()
+    model.layer1[0].bn1.running_var.fill_(0)
+    model.layer1[0].bn1.weight.data.fill_(6e4)
+
+
 def another_forward(model: ResNet) -> None:
     model.__class__ = _Subclass
 
@@ -220,7 +280,12 @@ def eight_bits(model: ResNet) -> None:
         (another_shortcut, "layer2.0.downsample must be a convolution and a BatchNorm, got Seq"),
         (another_block, "layer1.1 must be a BasicBlock or a Bottleneck, .* got a Identity"),
         (another_excitation, "layer1.0.se must be of type SqueezeExcitation, got Identity"),
-        (another_forward, "model must be a torchvision ResNet, got a _Subclass"),
+        (another_layer, "layer1.0.se.fc1 must be of type Linear, got Adapted"),
+        (a_patched_block, "layer1.0.forward must be that of its class"),
+        (a_patched_model, "model must run as torchvision's ResNet does, got a ResNet with a"),
+        (elsewhere, "model must be on one device, got cpu and meta"),
+        (beyond_float16, "blocks.0.[a-z0-9.]*weight must be finite once BatchNorm is folded"),
+        (another_forward, "model must run as torchvision's ResNet does, got a _Subclass with"),
         (mixed, "model must be of one dtype of .*, got float32 and float64"),
         (eight_bits, "model must be of one dtype of .*, got float8_e5m2"),
     ],

@@ -1,0 +1,80 @@
+"""Convolutions on the CPU whose weights are packed once for the shape of their input.
+
+PyTorch's own convolution has oneDNN lay the weights out anew at every call,
+which for one image moves more bytes than the feature maps have. The operators
+used here are those that Inductor calls for frozen weights; where this torch has
+none, or they cannot be used, the convolution runs as it is.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+# Shapes for which packed weights are kept; each is a copy of the weights.
+KINDS = 2
+
+_mkldnn: Any = getattr(torch.ops, "mkldnn", None)
+
+
+class PackedConvolution:
+    """The packed weights of one convolution, made when a shape first comes.
+
+    Args:
+        weight: ``(out, in / groups, height, width)``, on the CPU.
+        bias: of the outputs, or None.
+        stride, padding, dilation: in height and width.
+        groups: of channels.
+    """
+
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        stride: Sequence[int],
+        padding: Sequence[int],
+        dilation: Sequence[int],
+        groups: int,
+    ) -> None:
+        self._weight = weight
+        self._bias = bias
+        self._stride, self._padding = list(stride), list(padding)
+        self._dilation, self._groups = list(dilation), groups
+        self._kept: OrderedDict[tuple[int, ...], Tensor] = OrderedDict()
+
+    def __call__(self, x: Tensor, *, relu: bool) -> Tensor:
+        # Whatever the layout of x, what comes out is channels_last.
+        output: Tensor = _mkldnn._convolution_pointwise(
+            x, self._packed_for(x), self._bias, self._padding, self._stride, self._dilation,
+            self._groups, "relu" if relu else "none", [], "",
+        )  # fmt: skip
+        return output
+
+    def _packed_for(self, x: Tensor) -> Tensor:
+        kind = (*x.shape, *x.stride())
+        packed = self._kept.get(kind)
+        if packed is None:
+            while len(self._kept) >= KINDS:
+                self._kept.popitem(last=False)
+            packed = _mkldnn._reorder_convolution_weight(
+                self._weight, self._padding, self._stride, self._dilation, self._groups,
+                list(x.shape),
+            )  # fmt: skip
+            self._kept[kind] = packed
+        return packed
+
+
+def can_pack(x: Tensor) -> bool:
+    """Whether a convolution of ``x`` may use packed weights here and now."""
+    return (
+        x.device.type == "cpu"
+        and x.dtype == torch.float32
+        and type(x) is Tensor
+        and not torch.compiler.is_compiling()
+        and torch.backends.mkldnn.is_available()
+        and hasattr(_mkldnn, "_convolution_pointwise")
+    )

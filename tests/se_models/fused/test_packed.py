@@ -1,0 +1,114 @@
+"""Packed convolutions compute what others do, and are packed for few shapes."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from se_models.fused import packed
+from se_models.fused.folding import FoldedConv
+from se_models.fused.packed import KINDS, PackedConvolution, can_pack
+from tests.se_models.fused.agreement import calls
+
+LAYOUTS = [torch.contiguous_format, torch.channels_last]
+CONVOLUTIONS = [
+    nn.Conv2d(16, 24, 1),
+    nn.Conv2d(16, 24, 1, stride=2, bias=False),
+    nn.Conv2d(16, 24, 3, padding=1),
+    nn.Conv2d(16, 24, 3, stride=2, padding=1, groups=4, bias=False),
+    nn.Conv2d(16, 24, 3, padding=2, dilation=2),
+    nn.Conv2d(3, 8, 7, stride=2, padding=3, bias=False),
+]
+REORDER = "mkldnn._reorder_convolution_weight.default"
+CONVOLVE = "mkldnn._convolution_pointwise.default"
+
+needs_onednn = pytest.mark.skipif(
+    not can_pack(torch.zeros(1, 1, 1, 1)), reason="this torch has no packed convolutions"
+)
+
+
+@needs_onednn
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+@pytest.mark.parametrize("conv", CONVOLUTIONS, ids=str)
+def test_it_is_the_convolution(conv: nn.Conv2d, layout: Any, relu: bool) -> None:
+    """Of any geometry, batch and layout, rectified or not; it comes as channels_last."""
+    folded = FoldedConv(conv, None, packs=True)
+    for batch in (1, 3):
+        x = torch.randn(batch, conv.in_channels, 15, 13).contiguous(memory_format=layout)
+        with torch.no_grad():
+            exact = copy.deepcopy(conv).double()(x.double())
+            exact = exact.relu() if relu else exact
+            y = folded(x, relu=relu)
+        assert float((y.double() - exact).abs().max() / exact.abs().max()) < 1e-6
+        assert y.is_contiguous(memory_format=torch.channels_last)
+
+
+@needs_onednn
+def test_a_shape_is_packed_for_once() -> None:
+    """And the latest few are kept."""
+    conv = CONVOLUTIONS[2]
+    one = PackedConvolution(conv.weight.detach(), None, (1, 1), (1, 1), (1, 1), 1)
+    shapes = [torch.randn(1, 16, 5 + more, 5) for more in range(KINDS + 1)]
+
+    def run(x: torch.Tensor) -> torch.Tensor:
+        return one(x, relu=False)
+
+    assert calls(run, shapes[0])[REORDER] == 1
+    assert calls(run, shapes[0])[REORDER] == 0
+    for x in shapes:
+        run(x)
+    assert calls(run, shapes[-1])[REORDER] == 0
+    assert calls(run, shapes[0])[REORDER] == 1
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda conv: pickle.loads(pickle.dumps(conv))])
+def test_a_copy_packs_for_itself(again: Any) -> None:
+    """What was packed is left behind."""
+    folded = FoldedConv(CONVOLUTIONS[2], None, packs=True)
+    x = torch.randn(1, 16, 5, 5)
+    with torch.no_grad():
+        expected = folded(x)
+        assert torch.equal(again(folded)(x), expected)
+
+
+@pytest.mark.parametrize(
+    "x",
+    [torch.zeros(1, 16, 5, 5).double(), torch.zeros(1, 16, 5, 5).bfloat16(),
+     torch.zeros(1, 16, 5, 5, device="meta"), nn.Parameter(torch.zeros(1, 16, 5, 5))],
+    ids=["float64", "bfloat16", "meta", "parameter"],
+)  # fmt: skip
+def test_what_cannot_be_packed_for_runs_as_it_is(x: torch.Tensor) -> None:
+    """Other dtypes and devices, and tensors of classes of their own, such as fake ones."""
+    assert not can_pack(x)
+    conv = copy.deepcopy(CONVOLUTIONS[2]).to(x.device, x.dtype)
+    names = calls(FoldedConv(conv, None, packs=True), x)
+    assert names["aten.convolution.default"] == 1
+
+
+def test_without_the_operators_it_runs_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a torch that has none, or has named them anew."""
+    monkeypatch.setattr(packed, "_mkldnn", None)
+    x = torch.zeros(1, 16, 5, 5)
+    assert calls(FoldedConv(CONVOLUTIONS[2], None, packs=True), x)[CONVOLVE] == 0
+    assert not can_pack(x)
+
+
+def test_unless_asked_for_nothing_is_packed() -> None:
+    """`fold` folds, and does nothing else."""
+    names = calls(FoldedConv(CONVOLUTIONS[2], None), torch.zeros(1, 16, 5, 5))
+    assert names["aten.convolution.default"] == 1
+
+
+@pytest.mark.parametrize(("pixels", "gated"), [(40, False), (80, True)])
+def test_gating_weights_must_be_worth_their_packing(pixels: int, gated: bool) -> None:
+    """They are moved twice as often as a map would be."""
+    conv = nn.Conv2d(16, 25, 1)
+    x = torch.zeros(1, 16, pixels, 1)
+    assert FoldedConv(conv, None, packs=True).gates_weights(x) == gated
+    assert FoldedConv(conv, None).gates_weights(x)
