@@ -1,25 +1,18 @@
 """The command line: ``python -m bench`` and ``se-bench``.
 
-A command imports what it needs when it runs, so that ``--help`` is instant.
+Here stands what may be asked for, and how it is told; `bench.commands` does it.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from bench.environment import has_cuda
-from bench.options import add_effort, add_grid, add_out, grid_from, seconds
-from bench.waiting import variables
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from bench.grid import Grid
+from bench import commands
+from bench.options import add_effort, add_grid, add_out, seconds
+from bench.trial import DEVICES
 
 DESCRIPTION = """\
 What Squeeze-and-Excitation costs on this machine, and which way of it to choose.
@@ -79,6 +72,22 @@ examples:
 
 exit codes: 0 compared, whatever the verdict; 2 refused, or wrong usage
 """
+SELFCHECK = """\
+Check the fast path on a device, then measure it there.
+
+Versions, every kernel against float64, fused networks of every placement, a
+stream of its own, a captured forward replayed with changing inputs, NVIDIA's
+compute-sanitizer where it is installed: the first check that fails ends all.
+Only then ResNet-18 and -50 are measured by every path that calls operators, into
+--out, ready to be committed.
+"""
+SELFCHECK_EXAMPLES = """\
+examples:
+  %(prog)s                                     on the CUDA device that is there
+  %(prog)s --device cpu --checks-only
+
+exit codes: 0 all is right; 1 something is wrong; 2 there is no such device
+"""
 # What is wrong with a path that was given; other OSErrors are the machine's.
 _BAD_PATH = (
     FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError,
@@ -88,7 +97,10 @@ _BAD_PATH = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code is 0, 1 (it failed), 2 (wrong usage) or 130 (Ctrl-C)."""
     parser = _parser()
-    options = parser.parse_args(arguments)
+    options, rest = parser.parse_known_args(arguments)
+    if rest and options.command is not commands.predict:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    options.rest = rest  # what a command passes on, which has flags of its own
     try:
         return int(options.command(options))
     except (ValueError, *_BAD_PATH) as error:
@@ -108,9 +120,9 @@ def _parser() -> argparse.ArgumentParser:
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
+    subparsers = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
 
-    run = _add(commands, "run", _run, "measure the grid", RUN, RUN_EXAMPLES)
+    run = _add(subparsers, "run", commands.run, "measure the grid", RUN, RUN_EXAMPLES)
     add_grid(run)
     add_effort(run)
     add_out(run)
@@ -126,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     listing = _add(
-        commands, "list", _list, "show the grid, and how long it will take",
+        subparsers, "list", commands.list_grid, "show the grid, and how long it will take",
         "Show what `run` would measure with the same flags, in which blocks, and for how long.",
         LIST_EXAMPLES,
     )  # fmt: skip
@@ -134,21 +146,38 @@ def _parser() -> argparse.ArgumentParser:
     add_effort(listing)
 
     table = _add(
-        commands, "table", _table, "make the tables anew",
+        subparsers, "table", commands.table, "make the tables anew",
         "Make table.csv, table.parquet and table.md from the records in --out, and show them.",
         READ_EXAMPLES,
     )  # fmt: skip
     add_out(table)
 
     plot = _add(
-        commands, "plot", _plot, "draw the plots anew",
+        subparsers, "plot", commands.plot, "draw the plots anew",
         "Draw the plots (PNG and SVG) from the records in --out, into its folder plots.",
         READ_EXAMPLES,
     )  # fmt: skip
     add_out(plot)
 
+    selfcheck = _add(
+        subparsers, "selfcheck", commands.selfcheck,
+        "check kernels and captures on a device, then time them", SELFCHECK, SELFCHECK_EXAMPLES,
+    )  # fmt: skip
+    selfcheck.add_argument("--device", choices=DEVICES, default="cuda")
+    selfcheck.add_argument(
+        "--out", type=Path, metavar="DIR",
+        help="folder of the report, records, tables and plots (default: results/ and the device's "
+        "name)",
+    )  # fmt: skip
+    selfcheck.add_argument("--checks-only", action="store_true", help="measure nothing")
+
+    predict = subparsers.add_parser(
+        "predict", help="say what SE would cost on a GPU that is not here", add_help=False
+    )
+    predict.set_defaults(command=commands.predict)
+
     compare = _add(
-        commands, "compare", _compare, "compare two variants, or two runs",
+        subparsers, "compare", commands.compare, "compare two variants, or two runs",
         COMPARE, COMPARE_EXAMPLES,
     )  # fmt: skip
     for name in ("a", "b"):
@@ -165,14 +194,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    subparsers: argparse._SubParsersAction[argparse.ArgumentParser],
     name: str,
     command: object,
     summary: str,
     description: str,
     epilog: str = "",
 ) -> argparse.ArgumentParser:
-    parser = commands.add_parser(
+    parser = subparsers.add_parser(
         name,
         help=summary,
         description=description,
@@ -181,73 +210,3 @@ def _add(
     )
     parser.set_defaults(command=command)
     return parser
-
-
-def _run(options: argparse.Namespace) -> int:
-    from bench.run.command import Request, run
-    from bench.summary import console_for_output
-
-    # Before the machine is described and workers are started, which inherit them.
-    os.environ.update(variables(options.waiting))
-    return run(
-        Request(
-            grid=_grid(options),
-            out=options.out,
-            fresh=options.fresh,
-            budget_s=options.budget,
-            precision=options.precision / 100,
-            quantities=options.quantities,
-            timeout_s=options.timeout,
-        ),
-        console_for_output(),
-    )
-
-
-def _list(options: argparse.Namespace) -> int:
-    from bench.run.listing import print_plan
-    from bench.summary import console_for_output
-
-    print_plan(_grid(options), options.budget, options.quantities, console_for_output())
-    return 0
-
-
-def _grid(options: argparse.Namespace) -> Grid:
-    grid = grid_from(options)
-    if "cuda" in grid.devices and not has_cuda():
-        print("note: there is no CUDA device here, so its trials are unsupported", file=sys.stderr)
-    return grid
-
-
-def _table(options: argparse.Namespace) -> int:
-    from bench.summary import console_for_output, print_summary
-    from bench.table import write_table
-
-    frame = _frame(options.out)
-    print_summary(frame, console_for_output())
-    for path in write_table(frame, options.out):
-        print(path)
-    return 0
-
-
-def _plot(options: argparse.Namespace) -> int:
-    from bench.plots import draw
-
-    for path in draw(_frame(options.out), options.out / "plots"):
-        print(path)
-    return 0
-
-
-def _compare(options: argparse.Namespace) -> int:
-    from bench.compare.command import Request, compare
-    from bench.summary import console_for_output
-
-    names = (options.a, options.b)
-    compare(Request(names, options.out, options.json, options.csv), console_for_output())
-    return 0
-
-
-def _frame(out: Path) -> pd.DataFrame:
-    from bench.run.run_file import ledger_in
-    from bench.table import trials_frame
-
-    return trials_frame(ledger_in(out))

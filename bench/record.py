@@ -84,12 +84,16 @@ class Counts(_Line, frozen=True, tag="counts"):
 class Memory(_Line, frozen=True, tag="memory"):
     """By how much a fresh process grew at its peak: weights, activations, scratch.
 
-    Of paths other than eager PyTorch, the peak of running what was prepared.
+    Of paths other than eager PyTorch, the peak of running what was prepared. On
+    a GPU the peak is that of the allocator's tensors, beside what it had
+    reserved for them, and what of that lies in the private pools of CUDA graphs.
     """
 
     trial: Trial
     resident_growth_bytes: int | None
     device_peak_bytes: int | None
+    device_reserved_bytes: int | None = None
+    device_pool_bytes: int | None = None
 
 
 class Arm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -108,6 +112,8 @@ class Block(_Line, frozen=True, tag="block"):
     its first output; null in older files. An export that was found made counts with
     what making it took, compiled code that was found does not. ``seed`` is that of
     the orders of the rounds; ``forwards_per_sample`` how many a sample is the mean of.
+    On a GPU ``arm_host_s`` says how long the host takes to launch a forward, and
+    ``arm_device_s`` how long the device, when it need not wait for launches.
     """
 
     block: str
@@ -120,6 +126,8 @@ class Block(_Line, frozen=True, tag="block"):
     forwards_per_sample: int
     prepare_s: float
     arm_prepare_s: tuple[float, ...] | None = None
+    arm_host_s: tuple[float, ...] | None = None
+    arm_device_s: tuple[float, ...] | None = None
 
 
 class Round(_Line, frozen=True, tag="round"):

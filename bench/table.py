@@ -18,6 +18,8 @@ the most of all visits. ``wrong_by`` is the most by which an output was off
 float64. ``resident_growth_bytes`` and ``device_peak_bytes`` leave preparing out, but
 for the eager path. Operators and bytes are those of eager execution; for executors
 that do not call operators one by one they are missing.
+On a GPU ``host_s`` is what launching a forward takes, and ``device_s`` what its kernels
+take when they need not wait for launches: the larger one bounds it.
 ``p50_s``, ``p95_s`` and ``p99_s`` are of the own times.
 """
 
@@ -47,8 +49,8 @@ NOT_MEASURED = "not measured"
 # Columns that may hold no number, and no fraction either.
 _INTEGERS = (
     "reduction", "params", "se_params", "macs", "elementwise_ops", "flops", "ideal_bytes",
-    "operators", "live_peak_bytes", "resident_growth_bytes", "device_peak_bytes", "rounds",
-    "processes",
+    "operators", "live_peak_bytes", "resident_growth_bytes", "device_peak_bytes",
+    "device_reserved_bytes", "device_pool_bytes", "rounds", "processes",
 )  # fmt: skip
 # Columns of real numbers, which may all be missing.
 _REALS = (
@@ -57,7 +59,7 @@ _REALS = (
     "noise_pct", "noise_low_pct", "noise_high_pct", "noise_sd_pct",
     "vs_eager_pct", "vs_eager_low_pct", "vs_eager_high_pct",
     "p50_s", "p95_s", "p99_s", "latency_s", "latency_low_s", "latency_high_s", "throughput_per_s",
-    "prepare_s", "wrong_by",
+    "prepare_s", "wrong_by", "host_s", "device_s",
 )  # fmt: skip
 
 
@@ -199,7 +201,9 @@ def _counts(ledger: Ledger, trial: Trial) -> Row:
 
 def _memory(ledger: Ledger, trial: Trial) -> Row:
     memory = ledger.memory.get(trial)
-    names = ("resident_growth_bytes", "device_peak_bytes")
+    names = (
+        "resident_growth_bytes", "device_peak_bytes", "device_reserved_bytes", "device_pool_bytes",
+    )  # fmt: skip
     return {name: getattr(memory, name, None) for name in names}
 
 
@@ -231,6 +235,7 @@ def _latency(ledger: Ledger, trial: Trial) -> Row:
             row["cpu_overhead_pct"] = 100 * cpu_overhead.estimate
     row |= _vs_eager(ledger, block, arm)
     row["prepare_s"], row["wrong_by"] = _preparing(ledger, block, arm)
+    row["host_s"], row["device_s"] = _apart(ledger, block, arm)
     samples = np.concatenate([log.samples_s(arm) for log in logs])
     row |= dict(zip(("p50_s", "p95_s", "p99_s"), np.percentile(samples, PERCENTILES), strict=True))
     row |= _ends("latency", "s", latency)
@@ -267,6 +272,17 @@ def _preparing(ledger: Ledger, block: str, arm: Arm) -> tuple[float | None, floa
     took_s = [each.arm_prepare_s[at] for each, at in places if each.arm_prepare_s is not None]
     off = [each.wrong_by[at] for each, at in places]
     return (max(took_s, default=None), max(off, default=None))
+
+
+def _apart(ledger: Ledger, block: str, arm: Arm) -> tuple[float | None, float | None]:
+    """The medians of what host and device take for a forward, where they were told apart."""
+    blocks = [log.block for log in ledger.visits_of(block) if arm in log.block.arms]
+    host_s = [each.arm_host_s[each.arms.index(arm)] for each in blocks if each.arm_host_s]
+    device_s = [each.arm_device_s[each.arms.index(arm)] for each in blocks if each.arm_device_s]
+    return (
+        float(np.median(host_s)) if host_s else None,
+        float(np.median(device_s)) if device_s else None,
+    )
 
 
 def _ends(name: str, unit: str, interval: Interval) -> Row:

@@ -28,6 +28,7 @@ from bench.measure.resident import (
 from bench.measure.subject import Trunks, build, build_blank, build_example, build_shapes
 from bench.record import Memory
 from bench.trial import Trial
+from se_models.fused.graph import StaticForward
 
 FORWARDS = 2
 
@@ -44,19 +45,28 @@ def measure_memory(trial: Trial, kept: Path | None = None) -> Memory:
             None to keep none.
     """
     if trial.workload.device == "cuda":
-        warm_runtime("cuda")
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        forward = _started(trial, OnnxExport())
-        if not trial.path.is_plain:
-            torch.cuda.reset_peak_memory_stats()
-        _go_on(forward)
-        peak = torch.cuda.max_memory_allocated() - before
-        return Memory(trial, resident_growth_bytes=None, device_peak_bytes=peak)
+        return _on_cuda(trial)
     with TemporaryDirectory() if kept is None else nullcontext(str(kept)) as folder:
         growth = _growth_in_fork(trial, Path(folder))
     return Memory(trial, resident_growth_bytes=growth, device_peak_bytes=None)
+
+
+def _on_cuda(trial: Trial) -> Memory:
+    warm_runtime("cuda")
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    before, reserved = torch.cuda.memory_allocated(), torch.cuda.memory_reserved()
+    forward = _started(trial, OnnxExport())
+    if not trial.path.is_plain:
+        torch.cuda.reset_peak_memory_stats()
+    _go_on(forward)
+    return Memory(
+        trial,
+        resident_growth_bytes=None,
+        device_peak_bytes=torch.cuda.max_memory_allocated() - before,
+        device_reserved_bytes=torch.cuda.max_memory_reserved() - reserved,
+        device_pool_bytes=forward.pool_bytes if isinstance(forward, StaticForward) else 0,
+    )
 
 
 def _growth_in_fork(trial: Trial, kept: Path) -> int | None:

@@ -13,6 +13,8 @@ from bench.trial import Device
 # Launches between two CUDA events last at least this long, so that the events'
 # own resolution (0.5 us) is far below the differences in question.
 CUDA_BATCH_S = 2e-3
+# A device's clock may be slower than this, and a launch take longer than the last one did.
+_MOST_HZ, _HELD_UP = 2.5e9, 1.5
 
 
 class Timer(Protocol):
@@ -52,6 +54,24 @@ class CudaEventTimer:
         self._end.record()
         self._end.synchronize()
         return self._start.elapsed_time(self._end) / 1e3 / self.forwards
+
+    def host_s(self, forward: Forward) -> float:
+        """What the host takes to launch a forward, the device being idle at first."""
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        for _ in range(self.forwards):
+            forward()
+        launched_s = time.perf_counter() - start
+        torch.cuda.synchronize()
+        return launched_s / self.forwards
+
+    def device_s(self, forward: Forward) -> float:
+        """What the device takes for a forward, all its launches waiting in line.
+
+        The line is held up by a kernel that does nothing for as long as launching takes.
+        """
+        torch.cuda._sleep(round(_HELD_UP * self.host_s(forward) * self.forwards * _MOST_HZ))
+        return self.time(forward)
 
 
 def timer_for(device: Device, forward: Forward) -> Timer:

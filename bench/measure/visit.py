@@ -17,9 +17,14 @@ from bench.measure.paths import Forward, executor_of, transformed, unsupported
 from bench.measure.paths.compiled import keep_code_in
 from bench.measure.paths.export import export_of
 from bench.measure.reference import disagreement, tolerance
-from bench.measure.timers import Timer, WallTimer, timer_for
+from bench.measure.timers import CudaEventTimer, Timer, WallTimer, timer_for
 from bench.protocol import OpenBlock, Preparing, Reference
 from bench.record import Arm, Block, Outcome, Round
+from bench.trial import Trial
+from se_models.fused.kernels import build_s
+
+# Of what host and device take apart: what disturbs either makes it longer.
+_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,7 @@ class Visit:
                 timer = timer_for(workload.device, forwards[0])
             self._rounds = Rounds(command.visit, forwards, timer)
         gc.collect()
+        host_s, device_s = self._apart(timer)
         riding = tuple(rider.arm for rider in self._riders)
         yield Block(
             block=command.block,
@@ -86,8 +92,21 @@ class Visit:
             absent=tuple(arm for arm in command.arms if arm not in riding),
             wrong_by=tuple(rider.wrong_by for rider in self._riders),
             arm_prepare_s=tuple(rider.prepare_s for rider in self._riders),
+            arm_host_s=host_s,
+            arm_device_s=device_s,
             forwards_per_sample=timer.forwards,
             prepare_s=time.perf_counter() - started,
+        )
+
+    @torch.inference_mode()
+    def _apart(self, timer: Timer) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
+        """What each forward takes of the host and of the device, by the least of a few tries."""
+        if not isinstance(timer, CudaEventTimer):
+            return None, None
+        forwards = [rider.forward for rider in self._riders]
+        return (
+            tuple(min(timer.host_s(each) for _ in range(_TRIES)) for each in forwards),
+            tuple(min(timer.device_s(each) for _ in range(_TRIES)) for each in forwards),
         )
 
     def run(self, order: Sequence[int]) -> Round:
@@ -116,7 +135,7 @@ class Visit:
                 forward = executor.prepare(transformed(model, transform), example)
             with torch.inference_mode():
                 output = forward()
-            prepare_s = time.perf_counter() - started + export.spared_s
+            prepare_s = time.perf_counter() - started + export.spared_s + _spared_s(trial)
             wrong_by = disagreement(output, reference)
         except Exception as error:
             return failure(trial, "latency", error, visit)
@@ -125,3 +144,8 @@ class Visit:
             reason = f"max|a-b|/max|b| against float64 is {wrong_by:.2g}, the limit {limit:.2g}"
             return Outcome(trial, "latency", "wrong_result", reason, visit)
         return Rider(arm, forward, wrong_by, prepare_s)
+
+
+def _spared_s(trial: Trial) -> float:
+    """What building kernels took when it was done, which every process finds built."""
+    return build_s(trial.workload.device) if trial.path.transform == "fused" else 0.0

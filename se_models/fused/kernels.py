@@ -8,6 +8,8 @@ from functools import cache
 import torch
 
 from se_models.fused.cpu.build import load as load_cpu
+from se_models.fused.cpu.build import took_s
+from se_models.fused.cuda.library import load as load_cuda
 
 
 def load(device: torch.device) -> bool:
@@ -31,10 +33,17 @@ def missing(device_type: str) -> str | None:
     match device_type:
         case "cpu":
             return load_cpu()
+        case "cuda":
+            return load_cuda()
         case "meta":
             return None  # nothing is computed there
         case _:
             return f"none are written for devices of type {device_type}"
+
+
+def build_s(device_type: str) -> float:
+    """How long building the kernels of such devices took, once for this machine; 0 if unknown."""
+    return took_s() if device_type == "cpu" else 0.0
 
 
 @cache

@@ -64,6 +64,27 @@ def test_cuda_events_stand_around_a_batch_of_forwards(
     assert timer.time(forward) == pytest.approx(forward_ms * 1e-3)
 
 
+def test_host_and_device_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Launching is timed on the idle device, and the device with all launches waiting."""
+    log: list[str] = []
+    monkeypatch.setattr(torch.cuda, "Event", FakeEvent)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: log.append("synchronize"))
+    monkeypatch.setattr(torch.cuda, "_sleep", lambda cycles: log.append(f"held up {cycles > 1e6}"))
+
+    def forward() -> torch.Tensor:
+        log.append("launch")
+        time.sleep(0.01)  # a slow host
+        FakeEvent.clock_ms += 1
+        return torch.empty(0)
+
+    timer = CudaEventTimer(2)
+    assert timer.host_s(forward) >= 0.01
+    assert log == ["synchronize", "launch", "launch", "synchronize"]
+    log.clear()
+    assert timer.device_s(forward) == pytest.approx(1e-3)
+    assert log[4:] == ["held up True", "launch", "launch"]
+
+
 @pytest.mark.gpu
 def test_cuda_events_agree_with_the_wall_clock() -> None:
     """On a device, events and a synchronised wall clock agree within a fifth."""

@@ -1,0 +1,124 @@
+"""What each command of the command line does; the exit code comes back.
+
+A command imports what it needs when it runs, so that ``--help`` is instant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.environment import has_cuda
+from bench.options import grid_from
+from bench.waiting import variables
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.grid import Grid
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure the grid."""
+    from bench.run.command import Request
+    from bench.run.command import run as run_grid
+    from bench.summary import console_for_output
+
+    # Before the machine is described and workers are started, which inherit them.
+    os.environ.update(variables(options.waiting))
+    return run_grid(
+        Request(
+            grid=_grid(options),
+            out=options.out,
+            fresh=options.fresh,
+            budget_s=options.budget,
+            precision=options.precision / 100,
+            quantities=options.quantities,
+            timeout_s=options.timeout,
+        ),
+        console_for_output(),
+    )
+
+
+def selfcheck(options: argparse.Namespace) -> int:
+    """Check the fast path on a device, then measure it there."""
+    from bench.environment import describe_machine
+
+    gpus = describe_machine().gpus
+    name = gpus[0] if options.device == "cuda" and gpus else options.device
+    out = options.out or Path("results") / re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    checks = ["bench.measure.selfcheck", "--device", options.device, "--out", str(out)]
+    code = subprocess.call([sys.executable, "-m", *checks])
+    if code or options.checks_only:
+        return code
+    grid = (
+        "bench", "run", "--device", options.device, "--architectures", "resnet18,resnet50",
+        "--reductions", "16", "--batch", "1,8", "--paths", "eager,folded,fused,cuda_graph,"
+        "fused+cuda_graph,compile", "--out", str(out),
+    )  # fmt: skip
+    return subprocess.call([sys.executable, "-m", *grid])
+
+
+def predict(options: argparse.Namespace) -> int:
+    """Pass all flags on to the prediction, which needs torch."""
+    return subprocess.call([sys.executable, "-m", "bench.measure.predict", *options.rest])
+
+
+def list_grid(options: argparse.Namespace) -> int:
+    """Show the grid."""
+    from bench.run.listing import print_plan
+    from bench.summary import console_for_output
+
+    print_plan(_grid(options), options.budget, options.quantities, console_for_output())
+    return 0
+
+
+def _grid(options: argparse.Namespace) -> Grid:
+    grid = grid_from(options)
+    if "cuda" in grid.devices and not has_cuda():
+        print("note: there is no CUDA device here, so its trials are unsupported", file=sys.stderr)
+    return grid
+
+
+def table(options: argparse.Namespace) -> int:
+    """Make the tables anew."""
+    from bench.summary import console_for_output, print_summary
+    from bench.table import write_table
+
+    frame = _frame(options.out)
+    print_summary(frame, console_for_output())
+    for path in write_table(frame, options.out):
+        print(path)
+    return 0
+
+
+def plot(options: argparse.Namespace) -> int:
+    """Draw the plots anew."""
+    from bench.plots import draw
+
+    for path in draw(_frame(options.out), options.out / "plots"):
+        print(path)
+    return 0
+
+
+def compare(options: argparse.Namespace) -> int:
+    """Compare two trials, or two runs."""
+    from bench.compare.command import Request
+    from bench.compare.command import compare as compare_by_name
+    from bench.summary import console_for_output
+
+    names = (options.a, options.b)
+    compare_by_name(Request(names, options.out, options.json, options.csv), console_for_output())
+    return 0
+
+
+def _frame(out: Path) -> pd.DataFrame:
+    from bench.run.run_file import ledger_in
+    from bench.table import trials_frame
+
+    return trials_frame(ledger_in(out))

@@ -1,0 +1,227 @@
+"""What SE would cost on a GPU that is not here: ``python -m bench predict --gpu NAME``.
+
+Every number is predicted, none is measured. An operator is taken to last as
+long as its bytes take at the published bandwidth, or its arithmetic at the
+published rate, or a kernel lasts at least, whichever is most; and a forward as
+long as its operators, or as the host takes to launch them. Caches, clocks and
+the choice of algorithms are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import torch
+
+from bench.files import replacing
+from bench.measure.dispatch import Call, Watch, meta_twin, on_meta
+from bench.measure.paths import transformed
+from bench.measure.subject import DTYPES, MEMORY_FORMATS, build_shapes
+from bench.measure.traffic import Traffic, is_operator
+from bench.trial import DTYPES as DTYPE_NAMES
+from bench.trial import Path as RunPath
+from bench.trial import Trial, Variant, Workload
+from se_models.config import ARCHITECTURES, PLACEMENTS, Architecture, SEConfig
+
+PREDICTED = "predicted.csv"
+GPUS = Path(__file__).with_name("gpus.csv")
+# Shares of the published rates that kernels reach where they are bound by them.
+BANDWIDTH_REACHED, ARITHMETIC_REACHED = 0.85, 0.5
+# No kernel is over sooner; a launch by eager PyTorch takes the host so long, and the next node of a
+# graph so long to start.
+SHORTEST_S, LAUNCH_S, NODE_S = 2e-6, 6e-6, 1e-6
+PATHS = (
+    RunPath(), RunPath("fused"), RunPath("none", "cuda_graph"), RunPath("fused", "cuda_graph"),
+)  # fmt: skip
+BATCHES = (1, 8, 256)
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """What is published of a GPU; ``half_tflops`` is of dense tensor cores."""
+
+    name: str
+    architecture: str
+    bandwidth_gb_s: float
+    float32_tflops: float
+    half_tflops: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Of one forward: what its bytes alone take, its kernels, and launching them; in seconds."""
+
+    floor_s: float
+    device_s: float
+    host_s: float
+
+    @property
+    def latency_s(self) -> float:
+        return max(self.device_s, self.host_s)
+
+
+class _Times:
+    """Sums of what operators take, as an observer of a forward's calls."""
+
+    def __init__(self, gpu: Gpu, dtype: torch.dtype) -> None:
+        self._bytes_per_s = gpu.bandwidth_gb_s * 1e9
+        tflops = gpu.float32_tflops if dtype == torch.float32 else gpu.half_tflops
+        self._flops_per_s = tflops * 1e12
+        self.operators = 0
+        self.floor_s = self.device_s = 0.0
+
+    def see(self, call: Call) -> None:
+        if not is_operator(call.operator):
+            return
+        traffic = Traffic()
+        traffic.see(call)
+        moving_s = traffic.ideal_bytes / self._bytes_per_s
+        self.operators += 1
+        self.floor_s += moving_s
+        self.device_s += max(
+            moving_s / BANDWIDTH_REACHED,
+            2 * _multiply_adds(call) / self._flops_per_s / ARITHMETIC_REACHED,
+            SHORTEST_S,
+        )
+
+
+def _multiply_adds(call: Call) -> int:
+    """Of a convolution or a matrix product; none of any other operator."""
+    packet = call.operator.overloadpacket
+    if packet is torch.ops.aten.convolution:
+        return call.outputs[0].numel() * call.inputs[1].shape[1:].numel()
+    if packet in (torch.ops.aten.addmm, torch.ops.aten.mm):
+        return call.outputs[0].numel() * call.inputs[-1].shape[0]
+    if packet is torch.ops.se_models.excite:
+        squeezed, *others = call.inputs
+        return squeezed.shape[0] * sum(each.numel() for each in others if each.dim() == 2)
+    return 0
+
+
+def forecast(trial: Trial, gpu: Gpu) -> Forecast:
+    """Of a trial whose path is eager or a CUDA graph.
+
+    Raises:
+        ValueError: if its executor makes code of its own, whose operators nobody knows.
+    """
+    if not trial.path.calls_operators:
+        raise ValueError(f"path must be eager or cuda_graph, got {trial.path.label}")
+    workload = trial.workload
+    dtype, memory_format = DTYPES[workload.dtype], MEMORY_FORMATS[workload.layout]
+    twin = meta_twin(build_shapes(trial.variant).eval(), dtype=dtype, memory_format=memory_format)
+    model = transformed(twin, trial.path.transform)
+    example = torch.empty(
+        (workload.batch, 3, workload.size, workload.size),
+        dtype=dtype, memory_format=memory_format, device="meta",
+    )  # fmt: skip
+    times = _Times(gpu, dtype)
+    with on_meta(model), Watch(times):
+        model(example)
+    each_s = LAUNCH_S if trial.path.executor == "eager" else NODE_S
+    return Forecast(times.floor_s, times.device_s, times.operators * each_s)
+
+
+def known_gpus() -> dict[str, Gpu]:
+    """By their names."""
+    with GPUS.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {
+        row["name"]: Gpu(
+            row["name"], row["architecture"], float(row["bandwidth_gb_s"]),
+            float(row["float32_tflops"]), float(row["half_tflops"]), row["source"],
+        )
+        for row in rows
+    }  # fmt: skip
+
+
+def rows(
+    gpus: Sequence[Gpu],
+    architectures: Sequence[Architecture],
+    batches: Sequence[int],
+    dtypes: Sequence[str],
+) -> Iterator[dict[str, object]]:
+    """A row for every placement by every path, the plain trunk included; SE at r = 16."""
+    for gpu, architecture, dtype, batch, path in product(
+        gpus, architectures, dtypes, batches, PATHS
+    ):
+        workload = Workload("cuda", dtype, batch=batch)  # type: ignore[arg-type]
+        trunk: Forecast | None = None
+        for placement in ("none", *(name for name in PLACEMENTS if name != "none")):
+            variant = Variant(architecture, SEConfig(placement))  # type: ignore[arg-type]
+            trial = Trial(variant, workload, path)
+            found = forecast(trial, gpu)
+            trunk = trunk or found
+            yield {
+                "gpu": gpu.name, "architecture": architecture, "dtype": dtype, "batch": batch,
+                "path": path.label, "placement": placement, "floor_s": found.floor_s,
+                "device_s": found.device_s, "host_s": found.host_s,
+                "latency_s": found.latency_s,
+                "floor_pct": 100 * (found.floor_s - trunk.floor_s) / trunk.latency_s,
+                "overhead_pct": 100 * (found.latency_s / trunk.latency_s - 1),
+            }  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the predictions, and leave them as CSV in --out."""
+    gpus = known_gpus()
+    parser = argparse.ArgumentParser(
+        prog="python -m bench predict",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--gpu", action="append", choices=list(gpus), metavar="NAME",
+        help=f"from {', '.join(gpus)}; may be repeated (default: all)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--architecture", action="append", choices=ARCHITECTURES, metavar="NAME",
+        help=f"from {', '.join(ARCHITECTURES)}; may be repeated (default: resnet50)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--batch", action="append", type=int, metavar="N", help="(default: 1, 8, 256)"
+    )
+    parser.add_argument(
+        "--dtype", choices=DTYPE_NAMES, default="float16", help="(default: %(default)s)"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help=f"leave {PREDICTED} there")
+    options = parser.parse_args(arguments)
+    chosen = [gpus[name] for name in options.gpu or gpus]
+    found = list(
+        rows(
+            chosen, options.architecture or ["resnet50"], options.batch or BATCHES, [options.dtype]
+        )
+    )
+    _show(found)
+    if options.out is not None:
+        options.out.mkdir(parents=True, exist_ok=True)
+        with replacing(options.out / PREDICTED) as draft, draft.open("w", newline="") as file:
+            writer = csv.DictWriter(file, found[0])
+            writer.writeheader()
+            writer.writerows(found)
+        print(options.out / PREDICTED)
+    return 0
+
+
+def _show(found: Sequence[dict[str, object]]) -> None:
+    print("PREDICTED, not measured: overhead of SE at r = 16 over the plain trunk by the same path")
+    line = "{:<10} {:<12} {:>5} {:<17} {:<9} {:>9} {:>9} {:>8}"
+    print(line.format("gpu", "network", "batch", "path", "placement", "ms", "floor %", "SE %"))
+    for row in found:
+        milliseconds = f"{1e3 * float(str(row['latency_s'])):.3f}"
+        floor, more = (f"{float(str(row[name])):+.1f}" for name in ("floor_pct", "overhead_pct"))
+        print(
+            line.format(
+                row["gpu"], row["architecture"], row["batch"], row["path"], row["placement"],
+                milliseconds, floor, more,
+            )
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

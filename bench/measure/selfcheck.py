@@ -1,0 +1,218 @@
+"""Whether the fast path is right on a device: ``python -m bench selfcheck --device cuda``.
+
+Checks come before any time is taken, and the first that fails ends all: what
+the machine is, every kernel against float64, a stream that is not the default
+one, a captured forward replayed with changing inputs, NVIDIA's compute-sanitizer
+where it is installed. Nothing but the report in --out is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+
+import torch
+
+from bench.measure import subject
+from bench.measure.agreement import Agreement, agreements
+from bench.trial import DEVICES, Device, Trial, Variant, Workload
+from bench.trial import Path as RunPath
+from se_models.config import PLACEMENTS, SEConfig
+from se_models.fused import capture, fuse
+from se_models.fused.kernels import missing
+
+REPORT = "selfcheck.txt"
+REPLAYS = 200
+# How far a fused network may be from the float64 one, as max|a - b| / max|b|, in float32.
+NETWORK_TOLERANCE = 1e-4
+_SIZE = 64
+
+Lines = Iterator[str]
+
+
+class WrongError(RuntimeError):
+    """A check has failed; says which, and by how much."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run all checks; the exit code is 0, 1 (one failed) or 2 (there is no such device)."""
+    options = _options(arguments)
+    reason = _without(options.device)
+    if reason is not None:
+        print(f"nothing to check: {reason}", file=sys.stderr)
+        return 2
+    device = torch.device(options.device)
+    report: list[str] = []
+    try:
+        for name, check in _checks(options).items():
+            for line in check(device):
+                report.append(f"{name}: {line}")
+                print(report[-1], flush=True)
+    except WrongError as error:
+        report.append(f"FAILED: {error}")
+        print(report[-1], file=sys.stderr)
+        return 1
+    finally:
+        if options.out is not None:
+            options.out.mkdir(parents=True, exist_ok=True)
+            (options.out / REPORT).write_text("\n".join(report) + "\n", encoding="utf-8")
+    return 0
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.measure.selfcheck",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--device", choices=DEVICES, default="cuda")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the report")
+    parser.add_argument(
+        "--kernels-only", action="store_true", help="check the kernels, and nothing else"
+    )
+    return parser.parse_args(arguments)
+
+
+def _without(device: Device) -> str | None:
+    """Why there is nothing to check, or None."""
+    if device == "cuda" and not torch.cuda.is_available():
+        return "torch sees no CUDA device"
+    reason = missing(device)
+    return None if reason is None else f"there are no kernels for {device}: {reason}"
+
+
+def _checks(options: argparse.Namespace) -> dict[str, Callable[[torch.device], Lines]]:
+    if options.kernels_only:
+        return {"kernels": kernels}
+    checks: dict[str, Callable[[torch.device], Lines]] = {
+        "versions": versions, "kernels": kernels, "networks": networks,
+    }  # fmt: skip
+    if options.device == "cuda":
+        checks |= {"stream": stream, "capture": captured, "sanitizer": sanitizer}
+    return checks
+
+
+def versions(device: torch.device) -> Lines:
+    """What is checked, and by what it was compiled."""
+    yield f"torch {torch.__version__}, CUDA {torch.version.cuda}"
+    if device.type == "cuda":
+        from cuda.bindings import nvrtc
+
+        major, minor = torch.cuda.get_device_capability(device)
+        yield f"{torch.cuda.get_device_name(device)}, sm_{major}{minor}"
+        yield "NVRTC " + ".".join(map(str, nvrtc.nvrtcVersion()[1:]))
+
+
+def kernels(device: torch.device) -> Lines:
+    """A line for each operator and dtype: the most that it is off float64."""
+    found = sorted(agreements(device), key=_about)
+    for (operator, dtype), group in groupby(found, key=_about):
+        own = list(group)
+        worst = max(own, key=lambda each: each.error / each.limit)
+        if not worst.is_right:
+            raise WrongError(
+                f"{operator} of {dtype}, {worst.layout}, {worst.shape} is off by "
+                f"{worst.error:.2g}, the limit is {worst.limit:.2g}"
+            )
+        yield (
+            f"{operator} of {dtype}: off by {max(each.error for each in own):.1e} at most, "
+            f"of {len(own)} shapes and layouts"
+        )
+
+
+def _about(agreement: Agreement) -> tuple[str, str]:
+    return agreement.operator, agreement.dtype
+
+
+@torch.no_grad()
+def networks(device: torch.device) -> Lines:
+    """Every placement of a ResNet-18, fused, against its own float64."""
+    trunks = subject.Trunks()
+    for placement in PLACEMENTS:
+        for layout in subject.MEMORY_FORMATS:
+            workload = Workload(layout=layout, batch=2, size=_SIZE)
+            trial = Trial(Variant("resnet18", SEConfig(placement)), workload, RunPath())
+            model, example = subject.build(trial, trunks)
+            exact = copy.deepcopy(model).double()(example.double())
+            with _full_float32():
+                output = fuse(copy.deepcopy(model).to(device))(example.to(device)).cpu()
+            off = float((output.double() - exact).abs().max() / exact.abs().max())
+            if not off <= NETWORK_TOLERANCE:
+                raise WrongError(f"fused {placement}, {layout} is off by {off:.2g}")
+        yield f"{placement}: fused as in eager, both layouts"
+
+
+@torch.no_grad()
+def stream(device: torch.device) -> Lines:
+    """A forward on a stream of its own is the one on the default stream."""
+    model, example = _fused(device)
+    expected = model(example)
+    aside = torch.cuda.Stream(device)
+    aside.wait_stream(torch.cuda.current_stream(device))
+    with torch.cuda.stream(aside):
+        output = model(example)
+    torch.cuda.current_stream(device).wait_stream(aside)
+    if not torch.equal(output, expected):
+        raise WrongError("a forward on another stream differs")
+    yield "another stream, the very same output"
+
+
+@torch.no_grad()
+def captured(device: torch.device) -> Lines:
+    """Replays with changing inputs are the forwards that they stand for, time and again."""
+    model, example = _fused(device)
+    replayed = capture(model, example)
+    for number in range(REPLAYS):
+        images = torch.randn_like(example)
+        if not torch.equal(replayed(images), model(images)):
+            raise WrongError(f"replay {number + 1} of {REPLAYS} differs from a forward")
+    yield f"{REPLAYS} replays with changing inputs, the very same outputs"
+    yield f"{replayed.pool_bytes / 2**20:.1f} MiB in the graph's own pool"
+
+
+def sanitizer(_device: torch.device) -> Lines:
+    """compute-sanitizer's memory and race checks over the kernels, in processes of their own."""
+    tool = shutil.which("compute-sanitizer")
+    if tool is None:
+        yield "compute-sanitizer is not installed: not run"
+        return
+    for check in ("memcheck", "racecheck"):
+        done = subprocess.run(
+            [tool, "--tool", check, "--error-exitcode", "9", sys.executable, "-m",
+             "bench.measure.selfcheck", "--kernels-only"],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise WrongError(f"compute-sanitizer's {check}: {done.stdout.strip()[-300:]}")
+        yield f"{check} finds nothing"
+
+
+def _fused(device: torch.device) -> tuple[torch.nn.Module, torch.Tensor]:
+    """Fused SE-ResNet-18 and its input."""
+    workload = Workload(batch=2, size=_SIZE)
+    trial = Trial(Variant("resnet18", SEConfig("standard")), workload, RunPath())
+    model, example = subject.build(trial, subject.Trunks())
+    return fuse(copy.deepcopy(model).to(device)), example.to(device)
+
+
+@contextmanager
+def _full_float32() -> Iterator[None]:
+    """No TF32 meanwhile, which rounds float32 to ten bits, as cuDNN may by default."""
+    cudnn, cublas = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.allow_tf32, cublas.allow_tf32
+    cudnn.allow_tf32 = cublas.allow_tf32 = False
+    try:
+        yield
+    finally:
+        cudnn.allow_tf32, cublas.allow_tf32 = before
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,210 @@
+"""The kernels compiled by NVRTC, for an architecture and what maps hold; kept on disk.
+
+NVRTC compiles without a GPU and without a driver. It comes with torch's CUDA
+wheels, as do NVIDIA's bindings for it; where torch has no CUDA neither is there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import re
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import torch
+
+from se_models.fused.cuda.launch import LaunchError
+
+FOLDER = Path(__file__).parent
+SOURCE = FOLDER / "kernels.cu"
+SCALARS = {
+    torch.float32: "float",
+    torch.float16: "__half",
+    torch.bfloat16: "__nv_bfloat16",
+}
+_BOOLS = ("false", "true")
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """The kernels for one architecture and dtype.
+
+    Attributes:
+        cubin: what a driver loads.
+        ptx: what it was made from; the types of parameters are read there.
+        names: of each kernel in the cubin, by the name that it has in the source.
+        log: what the compiler said, registers and spills of each kernel included.
+    """
+
+    cubin: bytes
+    ptx: str
+    names: Mapping[str, str]
+    log: str
+
+    def parameters(self, kernel: str) -> tuple[str, ...]:
+        """The types of a kernel's parameters, in PTX's words: ``u64`` is a pointer."""
+        return self._parameters[self.names[kernel]]
+
+    @cached_property
+    def _parameters(self) -> dict[str, tuple[str, ...]]:
+        entries = re.findall(r"\.entry\s+(\w+)\s*\((.*?)\)", self.ptx, flags=re.DOTALL)
+        return {name: tuple(re.findall(r"\.param\s+\.(\w+)", inside)) for name, inside in entries}
+
+
+def kernels(dtype: torch.dtype) -> list[str]:
+    """All instances of the kernels for maps of ``dtype``, as they are named in the source."""
+    wide = 16 // dtype.itemsize
+    widths = (1, wide)
+    pixels = ("squeeze_pixels", "tail_pixels", "tail_pixels_means", "scale_pixels")
+    planes = ("squeeze_planes", "scale_planes")
+    return [
+        *(f"excite<{images}>" for images in (1, 2)),
+        *(f"{name}<{block}>" for name, block in product(planes, _BOOLS)),
+        *(f"tail_planes<{block}, {means}>" for block, means in product(_BOOLS, _BOOLS)),
+        *(f"{name}<{width}>" for name, width in product(pixels, widths)),
+        "scale_strided_planes",
+        "tail_run",
+    ]
+
+
+def missing() -> str | None:
+    """Why nothing can be compiled here, or None."""
+    if (
+        importlib.util.find_spec("cuda") is None
+        or importlib.util.find_spec("cuda.bindings") is None
+    ):
+        return "the package cuda.bindings, which comes with torch's CUDA wheels, is not installed"
+    if not headers().exists():
+        return f"CUDA's headers are not installed: {headers()} is missing"
+    return None
+
+
+def headers() -> Path:
+    """The folder of CUDA's own headers, beside torch's other CUDA wheels."""
+    found = importlib.util.find_spec("nvidia")
+    roots = [Path(root) for root in (found.submodule_search_locations or ())] if found else []
+    folders = [path.parent for root in roots for path in root.glob("*/include/cuda_fp16.h")]
+    return folders[0] if folders else Path("cuda_fp16.h")
+
+
+def compiled(dtype: torch.dtype, architecture: str, folder: Path | None = None) -> Compiled:
+    """The kernels for maps of ``dtype``, compiled unless they are found on disk.
+
+    Args:
+        dtype: one of `SCALARS`.
+        architecture: such as ``sm_90``.
+        folder: where compiled kernels are kept; by default in the user's cache.
+
+    Raises:
+        LaunchError: if the compiler refuses; says why.
+        OSError: if the folder cannot be written.
+    """
+    folder = folder or platformdirs.user_cache_path("se_models")
+    file = folder / f"cuda_{_digest(dtype, architecture)}.zip"
+    if not file.exists():
+        made = compile_now(dtype, architecture)
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(made, file)
+    return _read(file)
+
+
+def compile_now(dtype: torch.dtype, architecture: str, options: Sequence[str] = ()) -> Compiled:
+    """Compile, whatever is on disk; ``options`` go to NVRTC behind its own."""
+    from cuda.bindings import nvrtc
+
+    names = kernels(dtype)
+    program = _told(nvrtc.nvrtcCreateProgram(SOURCE.read_bytes(), b"kernels.cu", 0, [], []))
+    try:
+        for name in names:
+            _told(nvrtc.nvrtcAddNameExpression(program, name.encode()))
+        chosen = [flag.encode() for flag in (*_options(dtype, architecture), *options)]
+        (status,) = nvrtc.nvrtcCompileProgram(program, len(chosen), chosen)
+        log = _text(nvrtc, program, "ProgramLog")
+        if status != nvrtc.nvrtcResult.NVRTC_SUCCESS:
+            raise LaunchError(f"{SOURCE.name} for {architecture} and {dtype}: {_first_error(log)}")
+        lowered = {
+            name: _told(nvrtc.nvrtcGetLoweredName(program, name.encode())).decode()
+            for name in names
+        }
+        return Compiled(_bytes(nvrtc, program, "CUBIN"), _text(nvrtc, program, "PTX"), lowered, log)
+    finally:
+        nvrtc.nvrtcDestroyProgram(program)
+
+
+def _options(dtype: torch.dtype, architecture: str) -> tuple[str, ...]:
+    return (
+        f"--gpu-architecture={architecture}",
+        "--std=c++17",
+        f"--include-path={FOLDER}",
+        f"--include-path={headers()}",
+        f"--define-macro=SE_SCALAR={SCALARS[dtype]}",
+        "--ptxas-options=-v",
+    )
+
+
+def _digest(dtype: torch.dtype, architecture: str) -> str:
+    """Of all that the compiler is given, and of the compiler."""
+    from cuda.bindings import nvrtc
+
+    version = nvrtc.nvrtcVersion()[1:]
+    sources = (SOURCE, *sorted(FOLDER.glob("*.cuh")))
+    made_from = (
+        *(source.read_text(encoding="utf-8") for source in sources),
+        str(version), architecture, SCALARS[dtype], *kernels(dtype),
+    )  # fmt: skip
+    return hashlib.sha256("\0".join(made_from).encode()).hexdigest()[:16]
+
+
+def _write(made: Compiled, file: Path) -> None:
+    """Whole or not at all, however many processes do so at once."""
+    with tempfile.TemporaryDirectory(dir=file.parent) as folder:
+        draft = Path(folder, file.name)
+        with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("cubin", made.cubin)
+            archive.writestr("ptx", made.ptx)
+            archive.writestr("names", json.dumps(dict(made.names)))
+            archive.writestr("log", made.log)
+        draft.replace(file)
+
+
+def _read(file: Path) -> Compiled:
+    with zipfile.ZipFile(file) as archive:
+        return Compiled(
+            archive.read("cubin"),
+            archive.read("ptx").decode(),
+            json.loads(archive.read("names")),
+            archive.read("log").decode(),
+        )
+
+
+def _told(answer: tuple[Any, ...]) -> Any:
+    """The values behind a status that says success."""
+    status, *values = answer
+    if status.value:
+        raise LaunchError(f"NVRTC: {status.name}")
+    return values[0] if len(values) == 1 else tuple(values)
+
+
+def _bytes(nvrtc: Any, program: Any, what: str) -> bytes:
+    """What NVRTC hands out in two steps, its size first."""
+    size = _told(getattr(nvrtc, f"nvrtcGet{what}Size")(program))
+    buffer = bytes(size)
+    _told(getattr(nvrtc, f"nvrtcGet{what}")(program, buffer))
+    return buffer
+
+
+def _text(nvrtc: Any, program: Any, what: str) -> str:
+    return _bytes(nvrtc, program, what).rstrip(b"\0").decode()
+
+
+def _first_error(log: str) -> str:
+    return next((line for line in log.splitlines() if "error" in line), log.strip() or "no reason")

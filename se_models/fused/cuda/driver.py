@@ -1,0 +1,100 @@
+"""Launches carried out by CUDA's driver, on torch's current stream.
+
+Nothing here synchronises or allocates once a kernel is loaded, so launches may
+be captured; kernels are loaded for a device before it is first used.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from se_models.fused.cuda.compiler import SCALARS, Compiled, compiled
+from se_models.fused.cuda.launch import THREADS, Launch, LaunchError
+from se_models.fused.cuda.packing import Packed
+
+
+def missing() -> str | None:
+    """Why there is no driver to talk to, or None; asks nothing that could wait for one."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return "there is no CUDA driver (libcuda.so.1)"
+    if not torch.cuda.is_available():
+        return "torch sees no CUDA device"
+    return None
+
+
+class Driver:
+    """A `Backend` for the devices of this machine."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[tuple[str, torch.dtype], Compiled] = {}
+        self._functions: dict[tuple[int, torch.dtype, str], Any] = {}
+        self._contexts: dict[int, Any] = {}
+
+    def load(self, device: torch.device) -> None:
+        """Load all kernels for a device: a capture could not do so under way.
+
+        Raises:
+            LaunchError: if one can neither be found nor compiled, or not be loaded.
+        """
+        from cuda.bindings import driver
+
+        with torch.cuda.device(device):
+            index = torch.cuda.current_device()
+            torch.empty(1, device="cuda")  # makes torch's context the current one
+            self._contexts[index] = _told("context", driver.cuCtxGetCurrent())
+            for dtype in SCALARS:
+                kernels = self._kernels(index, dtype)
+                module = _told("loading", driver.cuModuleLoadData(kernels.cubin))
+                for name, lowered in kernels.names.items():
+                    found = driver.cuModuleGetFunction(module, lowered.encode())
+                    self._functions[index, dtype, name] = _told(name, found)
+
+    def launch(self, launch: Launch) -> None:
+        from cuda.bindings import driver
+
+        tensor = next(each for each in launch.arguments if isinstance(each, Tensor))
+        index = tensor.device.index
+        if (index, launch.dtype, launch.kernel) not in self._functions:
+            self.load(tensor.device)
+        parameters = self._kernels(index, launch.dtype).parameters(launch.kernel)
+        packed = Packed(launch, parameters)
+        with torch.cuda.device(index):
+            # A thread's first launch may come before anything of torch's has made it current.
+            _told("context", driver.cuCtxSetCurrent(self._contexts[index]))
+            _told(
+                launch.kernel,
+                driver.cuLaunchKernel(
+                    self._functions[index, launch.dtype, launch.kernel],
+                    *launch.blocks, 1,
+                    THREADS, 1, 1,
+                    0,
+                    torch.cuda.current_stream().cuda_stream,
+                    packed.address,
+                    0,
+                ),
+            )  # fmt: skip
+
+    def _kernels(self, index: int, dtype: torch.dtype) -> Compiled:
+        major, minor = torch.cuda.get_device_capability(index)
+        key = (f"sm_{major}{minor}", dtype)
+        if key not in self._compiled:
+            self._compiled[key] = compiled(dtype, key[0])
+        return self._compiled[key]
+
+
+def _told(kernel: str, answer: tuple[Any, ...]) -> Any:
+    """The value behind a status that says success.
+
+    Raises:
+        LaunchError: naming the kernel and the driver's status.
+    """
+    status, *values = answer
+    if status.value:
+        raise LaunchError(f"{kernel}: {status.name}")
+    return values[0] if values else None

@@ -1,0 +1,149 @@
+"""A whole forward as one CUDA graph: ``capture(model, example)``, by torch's own graph API."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from se_models.fused.cuda.arrivals import arrivals
+from se_models.fused.operators import layout_of
+
+# Forwards ahead of a capture, on a stream of their own: libraries choose and set up what a capture
+# forbids. As torch's documentation has it.
+WARM_UPS = 3
+
+# What tells inputs apart that need a graph each.
+_Kind = tuple[torch.Size, torch.dtype, torch.memory_format]
+
+
+@dataclass(frozen=True)
+class StaticForward:
+    """A captured forward for one kind of input: reads ``input``, writes ``output``, in place.
+
+    Whoever can write into ``input`` by themselves need no copies: a call replays
+    the graph on what is there, and its result lasts until the next.
+    """
+
+    graph: torch.cuda.CUDAGraph
+    input: Tensor
+    output: Tensor
+    arrivals: Tensor  # lives as long as the graph, whose kernels count in it
+
+    def __call__(self) -> Tensor:
+        self.graph.replay()
+        return self.output
+
+    @property
+    def pool_bytes(self) -> int:
+        """What the graph's private memory pool has reserved, in bytes."""
+        pool = self.graph.pool()
+        return sum(
+            segment["total_size"]
+            for segment in torch.cuda.memory_snapshot()
+            if tuple(segment["segment_pool_id"]) == pool
+        )
+
+
+class CapturedForward:
+    """A model's forward on CUDA, replayed instead of launched operator by operator.
+
+    Inputs of another shape, dtype or layout are captured when they first come;
+    the graph that was used least recently makes room for them. Weights are read
+    where they lay when a graph was captured: changing their values in place
+    shows, another tensor in their place does not.
+
+    Args:
+        model: in eval mode, on a CUDA device.
+        static_output: return the graph's own output, which the next call of the
+            same kind overwrites, rather than a copy of it.
+        graphs: how many are kept at most.
+
+    Raises:
+        ValueError: if the model is in training mode or ``graphs`` is no positive integer.
+    """
+
+    def __init__(self, model: nn.Module, *, static_output: bool = False, graphs: int = 8) -> None:
+        if model.training:
+            raise ValueError("model must be in eval mode, got one in training mode")
+        if graphs < 1:
+            raise ValueError(f"graphs must be a positive integer, got {graphs}")
+        self._model = model
+        self._static_output = static_output
+        self._most = graphs
+        self._graphs: OrderedDict[_Kind, StaticForward] = OrderedDict()
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor) -> Tensor:
+        """The output for ``x``, ``(B, 3, H, W)``; on the current stream, without waiting for it.
+
+        Raises:
+            ValueError: if ``x`` is not on a CUDA device.
+        """
+        forward = self.static(x)
+        forward.input.copy_(x)
+        output = forward()
+        return output if self._static_output else output.clone()
+
+    @property
+    def pool_bytes(self) -> int:
+        """What the graphs' private memory pools have reserved, in bytes."""
+        return sum(forward.pool_bytes for forward in self._graphs.values())
+
+    def static(self, x: Tensor) -> StaticForward:
+        """The forward for inputs like ``x``, captured now unless it is there.
+
+        Raises:
+            ValueError: if ``x`` is not on a CUDA device.
+        """
+        _check_device(x)
+        kind = (x.shape, x.dtype, layout_of(x))
+        if kind in self._graphs:
+            self._graphs.move_to_end(kind)
+            return self._graphs[kind]
+        while len(self._graphs) >= self._most:
+            self._graphs.popitem(last=False)
+        self._graphs[kind] = _captured(self._model, x, kind[2])
+        return self._graphs[kind]
+
+
+def capture(
+    model: nn.Module, example: Tensor, *, static_output: bool = False, graphs: int = 8
+) -> CapturedForward:
+    """The model's forward as a CUDA graph, captured for inputs like ``example``.
+
+    Args and Raises:
+        those of `CapturedForward`, and of calling it.
+    """
+    captured = CapturedForward(model, static_output=static_output, graphs=graphs)
+    captured.static(example)
+    return captured
+
+
+@torch.inference_mode(False)  # what is made in it could not be written to outside
+@torch.no_grad()
+def _captured(
+    model: Callable[[Tensor], Tensor], x: Tensor, layout: torch.memory_format
+) -> StaticForward:
+    with torch.cuda.device(x.device):  # on which graphs are captured
+        given = torch.empty_like(x, memory_format=layout)
+        given.copy_(x)
+        current, aside = torch.cuda.current_stream(), torch.cuda.Stream()
+        aside.wait_stream(current)
+        with torch.cuda.stream(aside):
+            for _ in range(WARM_UPS):
+                model(given)
+        current.wait_stream(aside)
+        with arrivals.of_a_graph(x.device) as counters:
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                output = model(given)
+    return StaticForward(graph, given, output, counters)
+
+
+def _check_device(x: Tensor) -> None:
+    if x.device.type != "cuda":
+        raise ValueError(f"x must be on a CUDA device, got {x.device}")

@@ -1,0 +1,118 @@
+"""Predictions follow from bytes, arithmetic and launches, and say that they are predictions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bench.measure.cubins import ARCHITECTURES
+from bench.measure.predict import (
+    LAUNCH_S,
+    PREDICTED,
+    SHORTEST_S,
+    Gpu,
+    forecast,
+    known_gpus,
+    main,
+    rows,
+)
+from bench.trial import Path as RunPath
+from bench.trial import Trial, Variant, Workload
+from se_models.config import PLACEMENTS, SEConfig
+
+# What fused SE reads at batch 1, in the paper's placement: the elements of all maps that carry it,
+# and its weights. A bottleneck's means are taken where a ReLU passes anyway, and its first layer
+# is a quarter as large.
+READ = {"resnet18": 752_640 + 89_080, "resnet50": 1_257_472 * 5 // 4 + 16_048}
+
+
+def gpu(bandwidth_gb_s: float = 1000.0, tflops: float = 1000.0) -> Gpu:
+    return Gpu("made up", "sm_90", bandwidth_gb_s, tflops, tflops, "nowhere")
+
+
+def trial(
+    architecture: str, placement: str = "none", transform: str = "none", batch: int = 1
+) -> Trial:
+    variant = Variant(architecture, SEConfig(placement))  # type: ignore[arg-type]
+    path = RunPath(transform, "cuda_graph")  # type: ignore[arg-type]
+    return Trial(variant, Workload("cuda", "float32", batch=batch), path)
+
+
+@pytest.mark.parametrize("architecture", READ)
+def test_the_floor_is_the_bytes_over_the_bandwidth(architecture: str) -> None:
+    """Of what fused SE reads, and its small tensors."""
+    base, more = (
+        forecast(trial(architecture, placement, "fused"), gpu())
+        for placement in ("none", "standard")
+    )
+    read_bytes = 4 * READ[architecture]
+    extra_bytes = (more.floor_s - base.floor_s) * 1e12
+    assert read_bytes <= extra_bytes <= 1.03 * read_bytes
+
+
+def test_a_slow_host_bounds_small_forwards_and_not_large_ones() -> None:
+    """By the number of operators; in eager a launch takes longer than in a graph."""
+    graphed = trial("resnet18")
+    small = forecast(graphed, gpu())
+    assert small.latency_s == max(small.device_s, small.host_s)
+    launched = forecast(Trial(graphed.variant, graphed.workload), gpu())
+    assert launched.host_s > small.host_s
+    assert launched.host_s == pytest.approx(68 * LAUNCH_S)
+    large = forecast(trial("resnet18", batch=256), gpu())
+    assert large.latency_s == large.device_s
+    assert large.device_s > 100 * small.floor_s
+
+
+def test_slower_memory_or_arithmetic_takes_longer() -> None:
+    """Each by itself, and no operator is over sooner than a kernel can be."""
+    base = forecast(trial("resnet50", batch=64), gpu()).device_s
+    assert forecast(trial("resnet50", batch=64), gpu(bandwidth_gb_s=100)).device_s > 2 * base
+    assert forecast(trial("resnet50", batch=64), gpu(tflops=10)).device_s > 2 * base
+    endless = forecast(trial("resnet18"), gpu(1e9, 1e9))
+    assert endless.device_s == pytest.approx(68 * SHORTEST_S)
+
+
+def test_code_of_a_compiler_is_not_predicted() -> None:
+    """Nobody knows its operators."""
+    compiled = Trial(Variant("resnet18"), Workload("cuda"), RunPath(executor="compile"))
+    with pytest.raises(ValueError, match="path must be eager or cuda_graph, got compile"):
+        forecast(compiled, gpu())
+
+
+def test_every_placement_has_a_row_by_every_path() -> None:
+    """The trunk first; SE costs something everywhere, and less when fused."""
+    found = pd.DataFrame(rows([gpu()], ["resnet18"], [8], ["float16"]))
+    assert len(found) == 4 * len(PLACEMENTS)
+    trunks = found[found["placement"] == "none"]
+    assert (trunks["overhead_pct"] == 0).all()
+    standard = found[found["placement"] == "standard"].set_index("path")["overhead_pct"]
+    assert 0 < standard["fused+cuda_graph"] < standard["cuda_graph"]
+
+
+def test_the_command_says_that_it_predicts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And leaves what it shows as CSV."""
+    arguments = [
+        "--gpu",
+        "T4",
+        "--architecture",
+        "resnet18",
+        "--batch",
+        "1",
+        "--out",
+        str(tmp_path),
+    ]
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.startswith("PREDICTED, not measured")
+    assert set(pd.read_csv(tmp_path / PREDICTED)["gpu"]) == {"T4"}
+
+
+def test_published_rates_have_a_source() -> None:
+    """For each GPU, and the architectures are those that kernels are compiled for."""
+    for each in known_gpus().values():
+        assert each.source.startswith("NVIDIA ")
+        assert each.architecture in ARCHITECTURES
+        assert 0 < each.float32_tflops < each.half_tflops

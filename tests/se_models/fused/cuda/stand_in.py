@@ -1,0 +1,136 @@
+"""Stands in for torch's CUDA graphs where there is no GPU: records operators, and replays them.
+
+As in a real capture nothing that is recorded has a result yet: what was made
+meanwhile is spoilt at its end. A replay runs the same operators on the same
+storage, inputs included. What would wait for the device is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+_WAITS = ("aten::_local_scalar_dense", "aten::nonzero", "aten::equal")
+
+
+@dataclass
+class Graph:
+    """For ``torch.cuda.CUDAGraph``."""
+
+    calls: list[tuple[Callable[..., Any], Any, Any, Any]] = field(default_factory=list)
+    replays: int = 0
+
+    def replay(self) -> None:
+        self.replays += 1
+        for function, arguments, options, before in self.calls:
+            after = function(*arguments, **options)
+            for kept, made in zip(_tensors(before), _tensors(after), strict=True):
+                if kept.data_ptr() != made.data_ptr():
+                    kept.copy_(made)
+
+    def pool(self) -> tuple[int, int]:
+        return (0, id(self))
+
+
+class _Recording(TorchDispatchMode):
+    def __init__(self, graph: Graph) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._graph = graph
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> object:
+        if func._schema.name in _WAITS:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        made = func(*args, **(kwargs or {}))
+        self._graph.calls.append((func, args, kwargs or {}, made))
+        return made
+
+
+@dataclass(frozen=True)
+class Stream:
+    """For ``torch.cuda.Stream``; the first is the one that is current at first."""
+
+    device: torch.device
+    log: list[str]
+    cuda_stream: int = 0
+
+    def wait_stream(self, other: Stream) -> None:
+        self.log.append(f"{self.cuda_stream} waits for {other.cuda_stream}")
+
+
+class Device:
+    """All of ``torch.cuda`` that captures use, on the CPU.
+
+    Attributes:
+        log: what streams waited for, and on which stream there were forwards.
+        graphs: all that were captured.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.log: list[str] = []
+        self.graphs: list[Graph] = []
+        self.capturing = False
+        self._streams = [Stream(torch.device("cuda", 0), self.log)]
+        self.current = self._streams[0]
+        for name, value in {
+            "CUDAGraph": self._graph,
+            "graph": self._capture,
+            "Stream": self._stream,
+            "stream": self._on,
+            "current_stream": lambda _device=None: self.current,
+            "device": lambda _device: nullcontext(),
+            "is_current_stream_capturing": lambda: self.capturing,
+        }.items():
+            monkeypatch.setattr(torch.cuda, name, value)
+        monkeypatch.setattr("se_models.fused.graph._check_device", lambda _x: None)
+        # What is packed for oneDNN has no storage to replay into; on a GPU nothing is.
+        monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+
+    def _graph(self) -> Graph:
+        self.graphs.append(Graph())
+        return self.graphs[-1]
+
+    def _stream(self) -> Stream:
+        self._streams.append(Stream(torch.device("cuda", 0), self.log, len(self._streams)))
+        return self._streams[-1]
+
+    @contextmanager
+    def _on(self, stream: Stream) -> Iterator[None]:
+        before, self.current = self.current, stream
+        try:
+            yield
+        finally:
+            self.current = before
+
+    @contextmanager
+    def _capture(self, graph: Graph) -> Iterator[None]:
+        self.capturing = True
+        try:
+            with _Recording(graph):
+                yield
+        finally:
+            self.capturing = False
+        given: set[int] = set()
+        written: set[int] = set()
+        for _function, arguments, _options, made in graph.calls:
+            known = {each.untyped_storage().data_ptr() for each in _tensors(arguments)}
+            given |= known - written
+            for tensor in _tensors(made):
+                place = tensor.untyped_storage().data_ptr()
+                if place not in given:
+                    written.add(place)
+                    if tensor.is_floating_point():
+                        tensor.fill_(float("nan"))
+
+
+def _tensors(values: object) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]

@@ -1,0 +1,103 @@
+"""Every kernel compiles for every architecture, and what became of it is as it should be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench.measure.cubins import ARCHITECTURES, MOST_REGISTERS, Resources, resources
+from se_models.fused.cuda import compiler
+from se_models.fused.cuda.compiler import SCALARS, compile_now, compiled, kernels
+from se_models.fused.cuda.launch import LaunchError
+from tests.se_models.fused.cuda import emulator
+
+# Some calls of the bindings wait for ever where there is no driver.
+pytestmark = [
+    pytest.mark.kernels,
+    pytest.mark.timeout(180),
+    pytest.mark.skipif(compiler.missing() is not None, reason=str(compiler.missing())),
+]
+
+DTYPES = list(SCALARS)
+# Those whose time is that of their memory, in the instances that are for aligned maps. The narrow
+# instances of pixels are for those that are not.
+BOUND_BY_MEMORY = ("squeeze_planes", "tail_planes", "scale_planes", "tail_run")
+_LOADS_ONLY = ("squeeze_planes", "squeeze_pixels")
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[tuple[str, torch.dtype], list[Resources]]:
+    """What each architecture and dtype made of the kernels."""
+    return {
+        (architecture, dtype): list(
+            resources(compile_now(dtype, architecture), architecture, dtype)
+        )
+        for architecture in ARCHITECTURES
+        for dtype in DTYPES
+    }
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_registers_suffice(
+    architecture: str, dtype: torch.dtype, found: dict[tuple[str, torch.dtype], list[Resources]]
+) -> None:
+    """Nothing is spilt, nothing lies in local memory, and four blocks fit a multiprocessor."""
+    made = found[architecture, dtype]
+    assert [each.kernel for each in made] == kernels(dtype)
+    for each in made:
+        assert 0 < each.registers <= MOST_REGISTERS, each
+        assert (each.spill_bytes, each.local_accesses) == (0, 0), each
+        assert not each.divides_64_bits, each
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_memory_is_accessed_sixteen_bytes_at_a_time(
+    architecture: str, dtype: torch.dtype, found: dict[tuple[str, torch.dtype], list[Resources]]
+) -> None:
+    """By every kernel that memory bounds, read and written."""
+    wide = f"<{16 // dtype.itemsize}>"
+    checked = 0
+    for each in found[architecture, dtype]:
+        name = each.kernel.partition("<")[0]
+        if name in BOUND_BY_MEMORY or ("pixels" in name and each.kernel.endswith(wide)):
+            checked += 1
+            assert each.wide_loads > 0, each
+            assert (each.wide_stores > 0) == (name not in _LOADS_ONLY), each
+    assert checked == 2 + 4 + 2 + 1 + 4
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_parameters_are_those_of_the_source(dtype: torch.dtype) -> None:
+    """What PTX says of them is what C++ says of the same kernels in the emulator."""
+    made = compile_now(dtype, "sm_80")
+    for kernel in kernels(dtype):
+        assert made.parameters(kernel) == emulator.parameters(dtype, kernel)
+
+
+def test_what_was_compiled_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By source, architecture and dtype; the second time nothing is compiled."""
+    first = compiled(torch.float32, "sm_80", tmp_path)
+    monkeypatch.setattr(compiler, "compile_now", None)
+    again = compiled(torch.float32, "sm_80", tmp_path)
+    assert again == first
+    assert first.cubin.startswith(b"\x7fELF")
+    assert len(list(tmp_path.iterdir())) == 1
+    with pytest.raises(TypeError):
+        compiled(torch.float32, "sm_90", tmp_path)
+    monkeypatch.setitem(compiler.SCALARS, torch.float32, "float ")
+    with pytest.raises(TypeError):
+        compiled(torch.float32, "sm_80", tmp_path)
+
+
+def test_what_does_not_compile_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the compiler's first error, and nothing is kept."""
+    broken = tmp_path / "kernels.cu"
+    broken.write_text("no kernel\n")
+    monkeypatch.setattr(compiler, "SOURCE", broken)
+    with pytest.raises(LaunchError, match=r"kernels.cu for sm_80 and torch.float32: .*error"):
+        compiled(torch.float32, "sm_80", tmp_path / "kept")
+    assert not (tmp_path / "kept").exists()

@@ -1,0 +1,158 @@
+"""What the driver is asked, and what becomes of its answers, on a stand-in for its bindings."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import sys
+from contextlib import nullcontext
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from se_models.fused.cuda import compiler, driver, library
+from se_models.fused.cuda.compiler import SCALARS, Compiled
+from se_models.fused.cuda.driver import Driver
+from se_models.fused.cuda.launch import THREADS, Launch, LaunchError
+from se_models.fused.cuda.maps import DTYPES
+
+PTX = ".visible .entry lowered(\n.param .u64 .ptr .align 1 lowered_0,\n.param .u32 lowered_1\n)\n{}"
+STREAM = 77
+
+
+class Status(SimpleNamespace):
+    """As the bindings' enumerations: 0 is success."""
+
+
+SUCCESS = Status(value=0, name="CUDA_SUCCESS")
+REFUSED = Status(value=1, name="CUDA_ERROR_INVALID_VALUE")
+
+
+class Bindings(ModuleType):
+    """For ``cuda.bindings.driver``."""
+
+    def __init__(self) -> None:
+        super().__init__("cuda.bindings.driver")
+        self.answer = SUCCESS
+        self.asked: list[tuple[Any, ...]] = []
+
+    def cuModuleLoadData(self, image: bytes) -> tuple[Any, ...]:  # noqa: N802
+        return self.answer, ("module", image)
+
+    def cuModuleGetFunction(self, module: Any, name: bytes) -> tuple[Any, ...]:  # noqa: N802
+        return self.answer, (*module, name)
+
+    def cuCtxGetCurrent(self) -> tuple[Any, ...]:  # noqa: N802
+        return self.answer, "context"
+
+    def cuCtxSetCurrent(self, context: Any) -> tuple[Any, ...]:  # noqa: N802
+        assert context == "context"
+        return (SUCCESS,)
+
+    def cuLaunchKernel(self, *arguments: Any) -> tuple[Any, ...]:  # noqa: N802
+        self.asked.append(arguments)
+        return (self.answer,)
+
+
+@pytest.fixture
+def bindings(monkeypatch: pytest.MonkeyPatch) -> Bindings:
+    made = Bindings()
+    parent = ModuleType("cuda.bindings")
+    monkeypatch.setattr(parent, "driver", made, raising=False)
+    monkeypatch.setitem(sys.modules, "cuda.bindings", parent)
+    monkeypatch.setitem(sys.modules, "cuda.bindings.driver", made)
+    for name, value in {
+        "device": lambda _device: nullcontext(),
+        "current_device": lambda: None,
+        "current_stream": lambda: SimpleNamespace(cuda_stream=STREAM),
+        "get_device_capability": lambda _index: (9, 0),
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, value)
+    monkeypatch.setattr(torch, "empty", lambda *_shape, **_options: None)
+    monkeypatch.setattr(
+        driver,
+        "compiled",
+        lambda _dtype, architecture: Compiled(
+            architecture.encode(), PTX, {"some_kernel": "lowered"}, ""
+        ),
+    )
+    return made
+
+
+def launch_of(x: torch.Tensor) -> Launch:
+    return Launch("some_kernel", torch.float32, (3, 2), (x, 41))
+
+
+def test_a_launch_is_what_was_planned(bindings: Bindings) -> None:
+    """Function, grid, threads and torch's stream, and the arguments' values at their addresses."""
+    x = torch.zeros(4)
+    Driver().launch(launch_of(x))
+    ((function, *grid, shared, stream, address, extra),) = bindings.asked
+    assert function == ("module", b"sm_90", b"lowered")
+    assert grid == [3, 2, 1, THREADS, 1, 1]
+    assert (shared, stream, extra) == (0, STREAM, 0)
+    assert address != 0
+
+
+def test_arguments_lie_where_the_driver_looks(
+    bindings: Bindings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Addresses of a pointer and of an integer of 32 bits, while the launch is under way."""
+    x, seen = torch.zeros(4), []
+
+    def look(*asked: Any) -> tuple[Any, ...]:
+        addresses = (ctypes.c_void_p * 2).from_address(asked[-2])
+        seen.append(ctypes.c_void_p.from_address(addresses[0] or 0).value)
+        seen.append(ctypes.c_int32.from_address(addresses[1] or 0).value)
+        return (SUCCESS,)
+
+    monkeypatch.setattr(bindings, "cuLaunchKernel", look)
+    Driver().launch(launch_of(x))
+    assert seen == [x.data_ptr(), 41]
+
+
+def test_a_kernel_is_loaded_once(bindings: Bindings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is launched later finds it, as a capture must."""
+    ours = Driver()
+    ours.load(torch.device("cpu"))
+    monkeypatch.setattr(bindings, "cuModuleLoadData", None)
+    ours.launch(launch_of(torch.zeros(1)))
+    ours.launch(launch_of(torch.zeros(1)))
+    assert len(bindings.asked) == 2
+
+
+def test_a_refusal_names_the_kernel(bindings: Bindings) -> None:
+    """And the driver's own word for why."""
+    ours = Driver()
+    ours.load(torch.device("cpu"))
+    bindings.answer = REFUSED
+    with pytest.raises(LaunchError, match="some_kernel: CUDA_ERROR_INVALID_VALUE"):
+        ours.launch(launch_of(torch.zeros(1)))
+    with pytest.raises(LaunchError, match="context: CUDA_ERROR_INVALID_VALUE"):
+        Driver().load(torch.device("cpu"))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_without_a_device_the_reason_is_told() -> None:
+    """Nothing is asked of bindings that could wait for a driver."""
+    library.load.cache_clear()
+    reason = library.load()
+    assert reason is not None
+    assert reason.startswith(
+        ("there is no CUDA driver", "torch sees no CUDA device", "the package")
+    )
+
+
+def test_without_bindings_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where torch has no CUDA."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    assert compiler.missing() == (
+        "the package cuda.bindings, which comes with torch's CUDA wheels, is not installed"
+    )
+
+
+def test_every_dtype_has_a_name_in_the_source() -> None:
+    """Those that are dispatched are those that are compiled."""
+    assert set(SCALARS) == set(DTYPES)

@@ -1,0 +1,226 @@
+"""The kernels that ship, on the CPU: every dtype, layout, epilogue and shape, against float64."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from se_models import PLACEMENTS, SEConfig, with_se
+from se_models.fused import fuse
+from se_models.fused.cuda.compiler import kernels
+from se_models.fused.cuda.dispatch import Operators
+from se_models.fused.cuda.maps import DTYPES
+from tests.se_models.fused.agreement import off as off_by_model
+from tests.se_models.fused.cuda.emulator import SCHEDULES, Emulator, arrivals
+from tests.se_models.fused.test_operators import (
+    LAYOUTS,
+    TOLERANCE,
+    drawn,
+    exact_tail,
+    off,
+    tail_arguments,
+    unaligned,
+)
+
+pytestmark = pytest.mark.kernels
+
+# One pixel, odd sizes, planes for a warp and for a block, fewer channels than a sector has.
+SHAPES = [
+    (1, 1, 1, 1), (2, 3, 1, 1), (1, 5, 3, 7), (3, 8, 5, 5), (1, 37, 9, 1), (2, 24, 8, 8),
+    (1, 64, 7, 7), (1, 3, 41, 27), (2, 131, 3, 3),
+]  # fmt: skip
+EPILOGUES = ["", "s", "g", "sg", "sgb", "sh", "sgbh"]
+
+
+@pytest.fixture(params=SCHEDULES)
+def emulator(request: pytest.FixtureRequest) -> Emulator:
+    return Emulator(request.param)
+
+
+@pytest.fixture
+def ours(emulator: Emulator) -> Operators:
+    return Operators(emulator, arrivals)
+
+
+@pytest.mark.parametrize("given", EPILOGUES)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+def test_a_tail_is_its_formula(
+    layout: Any, dtype: torch.dtype, given: str, ours: Operators
+) -> None:
+    """In place, with its means or without."""
+    for shape in SHAPES:
+        x = drawn(*shape, dtype=dtype, layout=layout)
+        arguments = tail_arguments(shape, dtype, given, layout)
+        exact = exact_tail(x, *arguments)
+        one, other = x.clone(), x.clone()
+        means = ours.tail_squeeze_(one, *arguments)
+        ours.tail_(other, *arguments)
+        assert off(one, exact) <= TOLERANCE[dtype], shape
+        assert torch.equal(one, other), shape
+        assert off(means, exact.mean(dim=(2, 3))) <= TOLERANCE[dtype], shape
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+def test_a_squeeze_is_a_mean(layout: Any, dtype: torch.dtype, relu: bool, ours: Operators) -> None:
+    """Of the map or of its ReLU; the map stays as it is."""
+    for shape in SHAPES:
+        x = drawn(*shape, dtype=dtype, layout=layout)
+        before = x.clone()
+        values = x.double().clamp_min(0) if relu else x.double()
+        scale_of = values.abs().mean(dim=(2, 3)).max().clamp_min(1e-30)
+        means = ours.squeeze(x, relu)
+        error = (means.double() - values.mean(dim=(2, 3))).abs().max() / scale_of
+        assert error <= 2e-6, shape
+        assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("biased", [True, False])
+@pytest.mark.parametrize("batch", [1, 3, 4, 11])
+@pytest.mark.parametrize(
+    ("channels", "hidden", "gates"),
+    [(1, 1, 1), (5, 2, 5), (64, 4, 64), (16, 4, 64), (67, 9, 67), (67, 9, 301), (515, 33, 515)],
+)
+def test_an_excitation_is_two_layers(
+    channels: int,
+    hidden: int,
+    gates: int,
+    batch: int,
+    biased: bool,
+    dtype: torch.dtype,
+    ours: Operators,
+) -> None:
+    """By one block or by several that meet; of more images than counters; twice the very same."""
+    squeezed = drawn(batch, channels)
+    weight1, weight2 = (
+        drawn(hidden, channels, dtype=dtype) / channels**0.5,
+        drawn(gates, hidden, dtype=dtype) / hidden**0.5,
+    )
+    biases = (drawn(hidden, dtype=dtype), drawn(gates, dtype=dtype)) if biased else (None, None)
+    factor = drawn(gates) if biased else None
+    summands = [0 if bias is None else bias.double() for bias in biases]
+    hidden_values = (squeezed.double() @ weight1.double().T + summands[0]).clamp_min(0)
+    exact = torch.sigmoid(hidden_values @ weight2.double().T + summands[1])
+    if factor is not None:
+        exact = exact * factor
+    arguments = (squeezed, weight1, biases[0], weight2, biases[1], factor)
+    gate = ours.excite(*arguments)
+    assert off(gate, exact) <= 1e-5
+    assert torch.equal(ours.excite(*arguments), gate)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_scaling_takes_every_so_manieth_pixel(
+    stride: int, layout: Any, dtype: torch.dtype, ours: Operators
+) -> None:
+    """Into a map of its own, in the same layout."""
+    for shape in SHAPES:
+        x = drawn(*shape, dtype=dtype, layout=layout)
+        gate = torch.rand(shape[:2])
+        exact = x.double()[:, :, ::stride, ::stride] * gate.double()[:, :, None, None]
+        y = ours.scale(x, gate, stride)
+        assert off(y, exact) <= TOLERANCE[dtype], shape
+        assert y.is_contiguous(memory_format=layout)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+def test_unaligned_maps_are_the_same_to_it(layout: Any, dtype: torch.dtype) -> None:
+    """Both maps past where sixteen bytes begin, or one of them."""
+    ours = Operators(Emulator(), arrivals)
+    shape = (2, 24, 6, 7)
+    x = drawn(*shape, dtype=dtype, layout=layout)
+    arguments = tail_arguments(shape, dtype, "sgbh", layout)
+    shortcut, others = arguments[0], arguments[1:]
+    assert shortcut is not None
+    expected = x.clone()
+    ours.tail_(expected, *arguments)
+    for beside in (shortcut, unaligned(shortcut)):
+        y = unaligned(x)
+        assert y.data_ptr() % 16
+        ours.tail_(y, beside, *others)
+        assert torch.equal(y, expected)
+    assert off(ours.squeeze(unaligned(x), True), x.double().clamp_min(0).mean((2, 3))) <= 2e-6
+    gate = arguments[1]
+    assert gate is not None
+    assert torch.equal(ours.scale(unaligned(x), gate, 1), ours.scale(x, gate, 1))
+
+
+def test_what_is_not_a_number_stays_so() -> None:
+    """ReLU hides no NaN."""
+    x = drawn(1, 19, 5, 5)
+    x[0, 3, 1, 1] = float("nan")
+    Operators(Emulator(), arrivals).tail_(x, None, None, None, None)
+    assert torch.isnan(x).sum() == 1
+
+
+class _Through(TorchDispatchMode):
+    """Sends the fused operators to `Operators`, wherever their tensors are."""
+
+    def __init__(self, operators: Operators) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._operators = operators
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> object:
+        if func.namespace == "se_models":
+            run: Callable[..., object] = getattr(self._operators, func._opname)
+            return run(*args)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_a_whole_network_equals_eager(placement: Any, layout: Any, trunk: Any) -> None:
+    """Fused SE-ResNet-18, every operator on the kernels; three launches for each block's SE."""
+    model = with_se(trunk, SEConfig(placement)).eval()
+    fused = fuse(copy.deepcopy(model).to(memory_format=layout))
+    emulator = Emulator()
+
+    def through_kernels(images: Tensor) -> Tensor:
+        with _Through(Operators(emulator, arrivals)):
+            output: Tensor = fused(images)
+        return output
+
+    images = torch.randn(2, 3, 33, 33).contiguous(memory_format=layout)
+    assert off_by_model(through_kernels, copy.deepcopy(model).double(), images) < 1e-5
+    blocks, of_network = 8, 1  # the last mean of all is the network's own
+    launches = len(emulator.launches) - of_network
+    # The block's tail is one of the three, but behind an inner SE it is another.
+    most = {"none": 1, "inner": 4}.get(placement, 3)
+    assert launches <= most * blocks
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_every_instance_runs(dtype: torch.dtype) -> None:
+    """What is compiled for GPUs is what the tests of this file launch, to the last instance."""
+    emulator = Emulator()
+    ours = Operators(emulator, arrivals)
+    for layout in LAYOUTS:
+        for shape in ((1, 16, 4, 4), (1, 3, 4, 4), (1, 2, 40, 40)):
+            x = drawn(*shape, dtype=dtype, layout=layout)
+            gate = torch.rand(shape[:2])
+            ours.squeeze(x, False)
+            for stride in (1, 2):
+                ours.scale(x, gate, stride)
+            ours.tail_(x, None, None, None, None)
+            ours.tail_(x, None, gate, None, None)
+            ours.tail_squeeze_(x, None, gate, None, None)
+    for batch in (1, 4):
+        ours.excite(
+            torch.rand(batch, 16), drawn(2, 16, dtype=dtype), None, drawn(16, 2, dtype=dtype),
+            None, None,
+        )  # fmt: skip
+    assert set(emulator.launches) == set(kernels(dtype))

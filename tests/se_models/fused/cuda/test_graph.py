@@ -1,0 +1,181 @@
+"""capture(model, example) keeps to what a CUDA graph can do, on a stand-in for torch's own."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from se_models import SEConfig, with_se
+from se_models.fused import capture, fuse
+from se_models.fused.cuda.arrivals import COUNTERS, Arrivals, arrivals
+from se_models.fused.graph import WARM_UPS, CapturedForward
+from tests.se_models.fused.cuda.stand_in import Device
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch) -> Device:
+    return Device(monkeypatch)
+
+
+class Model(nn.Module):
+    """Two operators, one of them in place; notes on which stream it runs, and its counters."""
+
+    def __init__(self, device: Device) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(2.0))
+        self.counters: list[Tensor] = []
+        self._device = device
+
+    def forward(self, x: Tensor) -> Tensor:
+        self._device.log.append(f"forward on {self._device.current.cuda_stream}")
+        self.counters.append(arrivals(x.device))
+        return (x * self.weight).relu_()
+
+
+@pytest.fixture
+def model(device: Device) -> Model:
+    return Model(device).eval()
+
+
+def test_replays_compute_what_the_model_does(trunk: Any, device: Device) -> None:
+    """A fused SE-ResNet-18: the same values for each of many inputs, from one graph."""
+    fused = fuse(with_se(trunk, SEConfig("standard")).eval())
+    captured = capture(fused, torch.randn(1, 3, 33, 33))
+    for _ in range(5):
+        images = torch.randn(1, 3, 33, 33)
+        with torch.no_grad():
+            assert torch.equal(captured(images), fused(images))
+    (graph,) = device.graphs
+    assert graph.replays == 5
+
+
+def test_two_hundred_inputs_are_two_hundred_outputs(model: Model, device: Device) -> None:
+    """None is that of an earlier one."""
+    captured = capture(model, torch.zeros(1, 4))
+    for number in range(200):
+        x = torch.full((1, 4), number - 100.0)
+        assert torch.equal(captured(x), (2 * x).relu())
+    assert device.graphs[0].replays == 200
+
+
+def test_warm_up_has_a_stream_of_its_own(model: Model, device: Device) -> None:
+    """Which waits for what came before, and the capture for it."""
+    capture(model, torch.zeros(1, 4))
+    assert device.log == [
+        "1 waits for 0", *["forward on 1"] * WARM_UPS, "0 waits for 1", "forward on 0",
+    ]  # fmt: skip
+
+
+def test_an_output_is_a_copy_unless_it_is_to_be_static(model: Model) -> None:
+    """The static one is overwritten by the next call, as its documentation says."""
+    one, two = torch.full((1, 4), 1.0), torch.full((1, 4), 2.0)
+    copied = capture(model, one)
+    first = copied(one)
+    copied(two)
+    assert torch.equal(first, 2 * one)
+    static = capture(model, one, static_output=True)
+    first = static(one)
+    assert static(two) is first
+    assert torch.equal(first, 2 * two)
+
+
+def test_each_kind_of_input_has_a_graph_and_few_are_kept(model: Model, device: Device) -> None:
+    """Shape, dtype and layout tell them apart; the one used least recently goes."""
+    captured = CapturedForward(model, graphs=2)
+    small, large = torch.zeros(1, 2, 3, 3), torch.zeros(2, 2, 3, 3)
+    captured(small)
+    captured(large)
+    captured(small)
+    assert len(device.graphs) == 2
+    captured(large.contiguous(memory_format=torch.channels_last))  # in the place of large
+    captured(small)
+    assert len(device.graphs) == 3
+    captured(large)
+    assert len(device.graphs) == 4
+
+
+def test_weights_are_read_where_they_lay(model: Model) -> None:
+    """New values in their place show."""
+    captured = capture(model, torch.ones(1, 4))
+    with torch.no_grad():
+        model.weight.fill_(3.0)
+    assert torch.equal(captured(torch.ones(1, 4)), torch.full((1, 4), 3.0))
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_inference_mode_may_come_and_go(first: bool, model: Model) -> None:
+    """Between a capture and its replays."""
+    captured = CapturedForward(model)
+    for mode in (first, not first):
+        with torch.inference_mode(mode):
+            assert torch.equal(captured(torch.ones(1, 4)), torch.full((1, 4), 2.0))
+
+
+def test_gradients_end_at_a_graph(model: Model) -> None:
+    """Neither its input nor its output has any to do with them."""
+    output = capture(model, torch.ones(1, 4))(torch.ones(1, 4, requires_grad=True))
+    assert not output.requires_grad
+
+
+def test_what_waits_for_the_device_cannot_be_captured(model: Model) -> None:
+    """The error is that of the capture, and nothing is kept."""
+
+    class Waits(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x * x.sum().item()
+
+    captured = CapturedForward(Waits().eval())
+    with pytest.raises(RuntimeError, match="capturing"):
+        captured(torch.ones(1, 4))
+    assert captured._graphs == {}
+
+
+def test_a_graph_has_counters_of_its_own(model: Model) -> None:
+    """Graphs may be replayed at once, on any streams; warm-up counts in those of its stream."""
+    forwards = [capture(model, torch.zeros(1, 4)).static(torch.zeros(1, 4)) for _ in range(2)]
+    captured = [model.counters[WARM_UPS], model.counters[2 * WARM_UPS + 1]]
+    assert [each.data_ptr() for each in captured] == [each.arrivals.data_ptr() for each in forwards]
+    assert len({each.data_ptr() for each in model.counters}) == 4
+    assert arrivals._local.of_graph is None
+
+
+def test_streams_do_not_share_counters(device: Device) -> None:
+    """Of one stream they are the same each time; of somebody else's capture new ones."""
+    ours = Arrivals()
+    cpu = torch.device("cpu")
+    first = ours(cpu)
+    assert ours(cpu) is first
+    device.current = device._stream()
+    second = ours(cpu)
+    device.capturing = True
+    third = ours(cpu)
+    assert len({each.data_ptr() for each in (first, second, third)}) == 3
+    assert {(each.numel(), int(each.sum())) for each in (first, second, third)} == {(COUNTERS, 0)}
+
+
+def test_the_pools_bytes_are_told(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the graphs' own segments alone."""
+    captured = capture(model, torch.zeros(1, 4))
+    pool = captured.static(torch.zeros(1, 4)).graph.pool()
+    segments = [
+        {"segment_pool_id": pool, "total_size": 2 << 20},
+        {"segment_pool_id": (0, 0), "total_size": 20 << 20},
+        {"segment_pool_id": pool, "total_size": 1 << 20},
+    ]
+    monkeypatch.setattr(torch.cuda, "memory_snapshot", lambda: segments)
+    assert captured.pool_bytes == 3 << 20
+
+
+def test_what_cannot_be_captured_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model in training mode, a cache of no graphs, an input on another device."""
+    layer = nn.Linear(2, 2)
+    with pytest.raises(ValueError, match="model must be in eval mode"):
+        CapturedForward(layer.train())
+    with pytest.raises(ValueError, match="graphs must be a positive integer, got 0"):
+        CapturedForward(layer.eval(), graphs=0)
+    with pytest.raises(ValueError, match="x must be on a CUDA device, got cpu"):
+        capture(copy.deepcopy(layer).eval(), torch.ones(1, 2))
