@@ -17,6 +17,10 @@ nox.options.sessions = ["lint", "types", "tests"]
 ROOT = Path(__file__).parent
 ENV = ROOT / ".nox" / "env"
 MADE_FROM = (ROOT / "pyproject.toml", ROOT / "constraints.txt")
+EVERY_PATH = (
+    "eager", "folded", "fused", "compile_freezing", "fused+compile_freezing", "onnxruntime",
+    "openvino",
+)  # fmt: skip
 # Time for a run to stop its workers and show what it has, before nox kills it.
 INTERRUPT_S = 60.0
 
@@ -56,13 +60,20 @@ def bench(session: nox.Session) -> None:
 @nox.session(requires=["env"])
 def tests(session: nox.Session) -> None:
     """Run the tests, but for the slow ones."""
-    _python(session, "-m", "pytest", "-n", "2", "-m", "not slow and not gpu", *session.posargs)
+    fast = "not slow and not gpu and not kernels"
+    _python(session, "-m", "pytest", "-n", "2", "-m", fast, *session.posargs)
 
 
 @nox.session(requires=["env"])
 def slow(session: nox.Session) -> None:
     """Run the slow tests."""
     _python(session, "-m", "pytest", "-n", "2", "-m", "slow and not gpu", *session.posargs)
+
+
+@nox.session(requires=["env"])
+def kernels(session: nox.Session) -> None:
+    """Check the CUDA kernels without a GPU: compiled, emulated, under sanitizers."""
+    _python(session, "-m", "pytest", "-n", "2", "-m", "kernels and not gpu", *session.posargs)
 
 
 @nox.session(requires=["env"])
@@ -101,10 +112,43 @@ def method(session: nox.Session) -> None:
     """Prove the method beside other tools; resumes; two hours at most. README tells the result."""
     _python(session, "-m", "bench.method", "run", *session.posargs)
     if not any(flag.startswith("--out") for flag in session.posargs):
-        _python(session, "-m", "bench.readme")
+        _python(session, "-m", "bench.documents")
+
+
+@nox.session(requires=["env"])
+def paths(session: nox.Session) -> None:
+    """Measure every way of executing models, into results/paths; resumes; some hours."""
+    grid = (
+        "--architectures", "resnet18,resnet50", "--reductions", "16", "--batch", "1,8",
+        "--layout", "contiguous,channels_last", "--paths", ",".join(EVERY_PATH),
+    )  # fmt: skip
+    _python(session, "-m", "bench", "run", "--out", "results/paths", *grid, *session.posargs)
+
+
+@nox.session(requires=["env"])
+def bandwidth(session: nox.Session) -> None:
+    """Measure what the fused kernels reach, into results/fused; some minutes."""
+    _python(session, "-m", "bench.measure.bandwidth", *session.posargs)
+
+
+@nox.session(requires=["env"])
+def cubins(session: nox.Session) -> None:
+    """Read what the compiler made of the CUDA kernels, into results/fused."""
+    _python(session, "-m", "bench.measure.cubins", *session.posargs)
+
+
+@nox.session(requires=["env"])
+def predict(session: nox.Session) -> None:
+    """Predict SE's cost on GPUs that others have measured, into results/predicted."""
+    networks = ("--architecture", "resnet18", "--architecture", "resnet50",
+                "--architecture", "resnet101")  # fmt: skip
+    _python(
+        session, "-m", "bench", "predict", "--gpu", "RTX 3090", "--gpu", "RTX 4090", *networks,
+        "--batch", "1", "--batch", "256", "--out", "results/predicted", *session.posargs,
+    )  # fmt: skip
 
 
 @nox.session(requires=["env"])
 def readme(session: nox.Session) -> None:
     """Write README's table and pictures from results/; with -- --check, only compare."""
-    _python(session, "-m", "bench.readme", *session.posargs)
+    _python(session, "-m", "bench.documents", *session.posargs)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pandas as pd
 
+from bench.path_matrix import REDUCTION
 from bench.trial import Path
 from se_models.config import PLACEMENTS, SEConfig
 
-REDUCTION = 16
 PATHS_NOTE = (
     "Trunk: the plain trunk's time over eager's. SE: overhead over the plain trunk by the same "
     f"path, in %, at r = {REDUCTION}; = where others may be as cheap. Prepare: the first time, "
-    "from the model to its first output. Off: from float64, as max|a-b|/max|b|."
+    "from the model to its first output, building kernels included. Off: from float64, as "
+    "max|a-b|/max|b|."
 )
 _EAGER = Path().label
 _PUBLISHED = SEConfig("standard", REDUCTION).label

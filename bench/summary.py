@@ -12,6 +12,7 @@ from rich.table import Table
 
 from bench import path_summary
 from bench.ledger import Ledger, VisitLog
+from bench.path_matrix import work_of
 from bench.path_summary import PATHS_NOTE, by_path, failed_paths
 from bench.record import Round
 
@@ -211,7 +212,7 @@ def _by_paths(frame: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame, list[str
     """Of all that was run by several paths its name, its table, and which of them failed."""
     if frame.empty:
         return
-    for _, rows in frame.groupby(frame["setting"].str.rpartition("@")[0], sort=False):
+    for _, rows in frame.groupby(work_of(frame), sort=False):
         lines = by_path(rows)
         if not lines.empty:
             yield setting_line(rows, with_path=False), lines, failed_paths(rows)

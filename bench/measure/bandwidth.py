@@ -4,8 +4,10 @@ Each kernel runs on the feature maps that the blocks of an architecture have,
 beside torch's own ``add_``, which moves three bytes for each that it computes
 and computes next to nothing: what it reaches is what this machine gives a map
 of that size, in whichever cache it lies. All run once in a round, in balanced
-order, on maps that the kernel before left warm; the unit is the median over
-rounds. Bytes are those that must move if nothing is read or written twice.
+order, on maps that the kernel before left warm; told is the median over
+rounds. Bytes are those that must move if nothing is read or written twice. The
+fused plain network is timed beside them, so that a kernel's time can be told as
+a share of it.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 
 import numpy as np
@@ -26,21 +28,23 @@ from torch import Tensor, nn
 import se_models
 from bench.cpus import default_threads
 from bench.files import replacing
+from bench.measure import subject
 from bench.measure.subject import MEMORY_FORMATS
 from bench.order import balanced_orders
-from bench.trial import Layout
+from bench.trial import Layout, Trial, Variant, Workload
 from se_models.config import Architecture
-from se_models.fused import operators
+from se_models.fused import fuse, operators
 from se_models.fused.kernels import load
 from se_models.squeeze_excitation import SqueezeExcitation
 
 KERNELS = "kernels.csv"
 OUT = Path("results/fused")
-CONTROL = "add_"
+CONTROL, TRUNK = "add_", "plain trunk"
 ARCHITECTURES: tuple[Architecture, ...] = ("resnet18", "resnet50")
 LAYOUTS: tuple[Layout, ...] = ("contiguous", "channels_last")
 BATCHES = (1, 8)
 ROUNDS = 60
+FORWARDS = 15  # of a plain trunk
 # A sample lasts at least this long, so that the clock's own cost is nothing beside it.
 SAMPLE_S = 5e-4
 
@@ -51,7 +55,7 @@ class Kernel:
 
     name: str
     call: Callable[[], object]
-    moved_bytes: int
+    moved_bytes: int | None
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -78,18 +82,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _rows(threads: int, rounds: int) -> Iterator[dict[str, object]]:
-    for architecture in ARCHITECTURES:
+    for architecture, layout, batch in product(ARCHITECTURES, LAYOUTS, BATCHES):
+        setting = {
+            "architecture": architecture, "layout": layout, "batch": batch, "threads": threads,
+        }  # fmt: skip
+        print(f"{architecture}, {layout}, batch {batch}", flush=True)
         for (channels, side), blocks in maps_of(architecture).items():
-            for layout in LAYOUTS:
-                for batch in BATCHES:
-                    kernels = kernels_on((batch, channels, side, side), layout)
-                    for kernel, seconds in zip(kernels, measured(kernels, rounds), strict=True):
-                        yield {
-                            "architecture": architecture, "blocks": blocks, "layout": layout,
-                            "batch": batch, "channels": channels, "side": side,
-                            "threads": threads, "kernel": kernel.name,
-                            "moved_bytes": kernel.moved_bytes, "seconds": seconds,
-                        }  # fmt: skip
+            kernels = kernels_on((batch, channels, side, side), layout)
+            for kernel, seconds in zip(kernels, measured(kernels, rounds), strict=True):
+                yield {
+                    **setting, "channels": channels, "side": side, "blocks": blocks,
+                    "kernel": kernel.name, "moved_bytes": kernel.moved_bytes, "seconds": seconds,
+                }  # fmt: skip
+        trunk = trunk_on(architecture, batch, layout)
+        (seconds,) = measured([trunk], FORWARDS)
+        yield {
+            **setting, "channels": None, "side": None, "blocks": None,
+            "kernel": trunk.name, "moved_bytes": None, "seconds": seconds,
+        }  # fmt: skip
 
 
 def maps_of(architecture: Architecture, size: int = 224) -> Counter[tuple[int, int]]:
@@ -136,6 +146,15 @@ def kernels_on(shape: tuple[int, int, int, int], layout: Layout) -> list[Kernel]
         Kernel("scale", lambda: operators.scale(x, gate, 1), 2 * once),
         Kernel("SE, add, ReLU in eager", lambda: se(x).add_(shortcut).relu_(), 8 * once),
     ]
+
+
+@torch.no_grad()
+def trunk_on(architecture: Architecture, batch: int, layout: Layout) -> Kernel:
+    """The whole plain network, fused: what a kernel's time is a share of."""
+    workload = Workload(layout=layout, batch=batch)
+    model, example = subject.build(Trial(Variant(architecture), workload), subject.Trunks())
+    fused = fuse(model)
+    return Kernel(TRUNK, lambda: fused(example), None)
 
 
 @torch.inference_mode()

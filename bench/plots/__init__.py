@@ -22,6 +22,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bench.files import replacing
+from bench.path_matrix import work_of
 from bench.plots import explain, heatmap, memory, overhead, pareto, paths, style
 
 DIGESTS = "digests.json"
@@ -124,7 +125,7 @@ def _canonical(value: object) -> str:
 def _sheets(frame: pd.DataFrame) -> Iterator[_Sheet]:
     if frame.empty:
         return
-    works = frame["setting"].str.rpartition("@")[0]
+    works = work_of(frame)
     for work, of_work in frame.groupby(works):
         suffix = f"-{_slug(str(work))}" if works.nunique() > 1 else ""
         yield from _of(ACROSS_PATHS, of_work, suffix, style.subtitle(of_work, with_path=False))

@@ -10,11 +10,11 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
+from bench.path_matrix import REDUCTION, path_order
 from bench.plots import cells, claims, style
 from bench.plots import rows as of
-from bench.trial import EXECUTORS, TRANSFORMS, Path
+from bench.trial import Path
 
-REDUCTION = 16
 TRUNK = "plain trunk"
 _EAGER = Path().label
 _VS_EAGER = ("vs_eager_pct", "vs_eager_low_pct", "vs_eager_high_pct")
@@ -49,18 +49,12 @@ def data(rows: pd.DataFrame) -> pd.DataFrame:
     )
     order = pd.DataFrame(
         {
-            "path": [_rank(name) for name in found["path"]],
+            "path": [path_order(name) for name in found["path"]],
             "variant": found["placement"] != "none",
             "placement": [of.placement_order(name) for name in found["placement"]],
         }
     )
     return found.loc[order.sort_values(list(order.columns)).index].reset_index(drop=True)
-
-
-def _rank(name: str) -> tuple[int, int]:
-    """PyTorch as it comes is first, then come transforms, then other executors with theirs."""
-    path = Path.named(name)
-    return EXECUTORS.index(path.executor), TRANSFORMS.index(path.transform)
 
 
 def title(data: pd.DataFrame) -> str:

@@ -13,9 +13,17 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from bench.documents.sources import (
+    COVERAGE,
+    DOCUMENTS,
+    KERNELS,
+    PREDICTED,
+    PUBLISHED,
+    ROOT,
+    RUNS,
+)
 from bench.grid import Grid
 from bench.ledger import Ledger
-from bench.readme import COVERAGE, DOCUMENTS, RESULTS, ROOT
 from bench.record import Outcome, Quantity, Record, read, select
 from bench.run.command import Request, run
 
@@ -71,13 +79,19 @@ def ledger_in(out: Path) -> Ledger:
 
 
 @pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """The documents and the results they are made from, to change at will."""
+def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The documents and the results they are made from, to change at will.
+
+    Whether the proof follows from its recordings takes long to compute, and has tests of its own.
+    """
+    monkeypatch.setattr("bench.documents.command.stale_proof", lambda table: [])
     for name in DOCUMENTS:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    for results in (RESULTS, COVERAGE.parent):
-        shutil.copytree(ROOT / results, tmp_path / results)
+    experiments = (COVERAGE.parent, KERNELS.parent, PREDICTED.parent, PUBLISHED.parent)
+    for results in (*RUNS, *experiments):
+        if (ROOT / results).exists():
+            shutil.copytree(ROOT / results, tmp_path / results)
     return tmp_path
 
 

@@ -141,7 +141,7 @@ def test_cuda_without_a_device_is_told_at_once(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before anything is measured, let alone before the table is full of unsupported trials."""
-    monkeypatch.setattr("bench.cli.has_cuda", lambda: False)
+    monkeypatch.setattr("bench.commands.has_cuda", lambda: False)
     assert main(["list", "--device", "cuda", "--reductions", "16"]) == 0
     assert "there is no CUDA device here" in capsys.readouterr().err
 

@@ -17,8 +17,8 @@ CORE = {
     )
 }  # fmt: skip
 SHOWING = {
-    "bench.table", "bench.summary", "bench.path_summary", "bench.plots", "bench.readme",
-    "bench.compare",
+    "bench.table", "bench.summary", "bench.path_summary", "bench.path_matrix", "bench.plots",
+    "bench.documents", "bench.compare",
 }  # fmt: skip
 CONFIG = {"se_models.config"}
 LIGHT = {"numpy", "scipy", "msgspec", "psutil"}
@@ -29,7 +29,15 @@ RULES = [
     (
         {"se_models"},
         {"se_models"},
-        {"torch", "torchvision", "lazy_loader", "filelock", "platformdirs", "onnxruntime"},
+        {
+            "torch",
+            "torchvision",
+            "lazy_loader",
+            "filelock",
+            "platformdirs",
+            "onnxruntime",
+            "cuda",
+        },
     ),
     (CORE, CORE | CONFIG, LIGHT),
     (
@@ -38,8 +46,8 @@ RULES = [
         LIGHT | {"rich", "pandas"},
     ),
     (
-        {"bench.readme"},
-        SHOWING | CORE | {"bench.method", "bench.run.run_file"},
+        {"bench.documents"},
+        SHOWING | CORE | CONFIG | {"bench.method", "bench.run.run_file"},
         LIGHT | {"pandas"},
     ),
     (
@@ -55,9 +63,10 @@ RULES = [
     (
         {"bench.measure"},
         {"bench.measure"} | CORE | {"se_models"},
-        LIGHT | {"torch", "torchvision", "fvcore", "onnxruntime", "openvino"},
+        LIGHT | {"torch", "torchvision", "fvcore", "onnxruntime", "openvino", "cuda"},
     ),
-    ({"bench.cli"}, CORE | SHOWING | CONFIG | {"bench.run"}, {"rich", "pandas"}),
+    ({"bench.cli"}, {"bench.commands", "bench.options", "bench.trial"}, set()),
+    ({"bench.commands"}, CORE | SHOWING | CONFIG | {"bench.run"}, {"rich", "pandas"}),
     ({"bench.__main__"}, {"bench.cli"}, set()),
 ]
 
@@ -107,7 +116,8 @@ def test_no_module_imports_what_its_rule_forbids(graph: grimp.ImportGraph) -> No
     "statement",
     [
         "import bench.record, bench.ledger, bench.stats, bench.options",
-        "import bench.table, bench.summary, bench.plots, bench.readme, bench.compare.command",
+        "import bench.table, bench.summary, bench.plots, bench.compare.command",
+        "import bench.documents.command",
         "import bench.run.command",
         "import se_models.config",
     ],

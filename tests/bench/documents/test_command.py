@@ -8,7 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench.readme import COVERAGE, RESULTS, _headline, fill, main
+from bench.documents.command import fill, main
+from bench.documents.headline import headline
+from bench.documents.sources import COVERAGE, CPU
 from tests.bench.plots.synthetic import few, with_overhead
 
 
@@ -46,7 +48,7 @@ def test_a_changed_record_makes_tables_and_plots_stale(
     copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A plot is compared by the data in it."""
-    records = copy / RESULTS / "records.jsonl"
+    records = copy / CPU / "records.jsonl"
     records.write_text(records.read_text().replace('"params":11778592', '"params":12778592'))
     assert main(["--check"], root=copy) == 1
     error = capsys.readouterr().err
@@ -71,7 +73,7 @@ class TestHeadline:
             few("none", "pre-r16", "standard-r16"),
             pre_r16=(pre, pre - 0.5, pre + 0.5), standard_r16=cost,
         )  # fmt: skip
-        return _headline(frame.assign(noise_low_pct=-0.5, noise_high_pct=noise_high_pct))
+        return headline(frame.assign(noise_low_pct=-0.5, noise_high_pct=noise_high_pct))
 
     def test_cost_beyond_noise_is_told(self) -> None:
         """An interval above 0 and above the noise is a finding, and so are extremes apart."""

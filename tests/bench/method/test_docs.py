@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.readme import COVERAGE, main
+from bench.documents.command import main
+from bench.documents.sources import COVERAGE
 
 DOCUMENT = Path("docs/coverage.md")
 

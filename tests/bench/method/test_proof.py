@@ -9,6 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.documents.parts import experiment
+from bench.documents.sources import PROOF, ROOT
+from bench.documents.stale import stale_proof
 from bench.method.__main__ import main
 from bench.method.arguments import LENGTHS_S
 from bench.method.comparisons import (
@@ -26,7 +29,6 @@ from bench.method.proof_report import markdown, summary
 from bench.method.recording import Recording
 from bench.method.rivals import RIVALS, TIMM
 from bench.method.shares import share
-from bench.readme import PROOF, ROOT, _experiment, _stale_proof
 from tests.bench.method.made_up import APART, JITTER, paired, recording, written
 
 # What this suite says of the equal and the slowed models, then the rivals' times of all arms.
@@ -273,23 +275,23 @@ def test_readme_is_told_in_a_line_per_recording() -> None:
 
 def test_the_document_says_that_there_is_none(tmp_path: Path) -> None:
     """Until a recording is committed."""
-    nothing = _experiment(tmp_path / PROOF.name, markdown, "method")
+    nothing = experiment(tmp_path / PROOF.name, markdown, "method")
     assert nothing == "Nothing is committed yet: make it with `nox -s method`.\n"
     both().to_csv(tmp_path / PROOF.name, index=False)
-    assert _experiment(tmp_path / PROOF.name, markdown, "method") == markdown(both())
+    assert experiment(tmp_path / PROOF.name, markdown, "method") == markdown(both())
     assert "<!-- begin proof -->" in (ROOT / "docs/proof.md").read_text()
 
 
 def test_a_stale_table_is_found(tmp_path: Path) -> None:
     """One that its recordings do not say, or that is missing beside them."""
-    assert list(_stale_proof(tmp_path / PROOF.name)) == []
+    assert list(stale_proof(tmp_path / PROOF.name)) == []
     written(tmp_path, recording(TRUE, OFF))
-    assert len(list(_stale_proof(tmp_path / PROOF.name))) == 1
+    assert len(list(stale_proof(tmp_path / PROOF.name))) == 1
     frame = proof([recording(TRUE, OFF)], LENGTHS_S)
     frame.to_csv(tmp_path / PROOF.name, index=False)
-    assert list(_stale_proof(tmp_path / PROOF.name)) == []
+    assert list(stale_proof(tmp_path / PROOF.name)) == []
     frame.assign(sd_pct=1.0).to_csv(tmp_path / PROOF.name, index=False)
-    assert len(list(_stale_proof(tmp_path / PROOF.name))) == 1
+    assert len(list(stale_proof(tmp_path / PROOF.name))) == 1
 
 
 def test_the_picture_shows_every_single_ratio() -> None:

@@ -1,0 +1,87 @@
+"""What docs/gpu.md shows: the kernels' resources, and predictions beside what others publish."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+# What timm calls a run of plain PyTorch in mixed precision, as far as it can be told.
+_EAGER = {"RTX 3090": "amp nchw torch 2.4", "RTX 4090": "amp nchw eager torch 2.9"}
+_NETWORKS = ("resnet18", "resnet50", "resnet101")
+BATCH = 256
+
+
+def cubins(frame: pd.DataFrame) -> str:
+    """A line per kernel: registers by architecture and dtype, shared memory, wide accesses.
+
+    Args:
+        frame: rows of ``cubins.csv``, as `bench.measure.cubins` writes them.
+    """
+    names = frame["kernel"].str.replace(r"_(pixels\w*)<(4|8)>", r"_\1<wide>", regex=True)
+    frame = frame.assign(kernel=names)
+    dtypes = list(frame["dtype"].drop_duplicates())
+    lines = []
+    for kernel, rows in frame.groupby("kernel", sort=False):
+        registers = rows.groupby("architecture", sort=False)["registers"].agg(
+            lambda values: "/".join(map(str, values))
+        )
+        lines.append(
+            {
+                "kernel": f"`{kernel}`",
+                **registers.to_dict(),
+                "shared bytes": str(rows["shared_bytes"].max()),
+                "LDG.128": _span(rows["wide_loads"]),
+                "STG.128": _span(rows["wide_stores"]),
+            }
+        )
+    spilt = int(frame["spill_bytes"].sum() + frame["local_accesses"].sum())
+    divisions = int(frame["divides_64_bits"].sum())
+    table = pd.DataFrame(lines)
+    return (
+        f"Registers a thread, for maps of {'/'.join(dtypes)}; shared memory is the most of all, "
+        "and accesses of sixteen bytes are counted as instructions, least to most. Over all "
+        f"{len(frame)} compiled kernels {spilt} bytes or instructions of spills and local memory, "
+        f"{divisions} divisions of 64 bits.\n\n{_table(table)}\n"
+    )
+
+
+def predicted(frame: pd.DataFrame, published: pd.DataFrame) -> str:
+    """Predicted SE overheads beside those that timm publishes.
+
+    Args:
+        frame: rows of ``predicted.csv``, as `bench.measure.predict` writes them.
+        published: extra time of SE-ResNets by device and setup, in percent.
+    """
+    lines = []
+    for gpu, setup in _EAGER.items():
+        row = published[(published["device"] == gpu) & (published["setup"] == setup)].iloc[0]
+        for network in _NETWORKS:
+            ours = frame[
+                (frame["gpu"] == gpu)
+                & (frame["architecture"] == network)
+                & (frame["batch"] == BATCH)
+                & (frame["placement"] == "standard")
+            ].set_index("path")["overhead_pct"]
+            measured = float(row[f"{network}_pct"])
+            said = float(ours["eager"])
+            lines.append(
+                {
+                    "GPU": gpu,
+                    "network": network,
+                    "published, %": f"{measured:.1f}",
+                    "predicted, %": f"{said:.1f}",
+                    "off by": f"{said - measured:+.1f}",
+                    "fused, predicted, %": f"{float(ours['fused']):.1f}",
+                }
+            )
+    table = _table(pd.DataFrame(lines))
+    return f"At batch {BATCH}, all of it predicted but the first column:\n\n{table}\n"
+
+
+def _span(values: pd.Series) -> str:
+    least, most = int(values.min()), int(values.max())
+    return str(least) if least == most else f"{least} to {most}"
+
+
+def _table(lines: pd.DataFrame) -> str:
+    text = ["left"] + ["right"] * (len(lines.columns) - 1)
+    return str(lines.to_markdown(index=False, disable_numparse=True, colalign=text))

@@ -1,0 +1,86 @@
+"""What each marked part of a document says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from bench import summary
+from bench.documents import gpu, kernels, paths
+from bench.documents.headline import headline
+from bench.documents.sources import (
+    CONTENTION,
+    COVERAGE,
+    CPU,
+    CUBINS,
+    KERNELS,
+    PATHS,
+    PREDICTED,
+    PROOF,
+    PUBLISHED,
+    Run,
+)
+from bench.ledger import Ledger
+from bench.method import contention, proof_report
+from bench.method import report as coverage_report
+
+
+def parts(runs: Mapping[Path, Run], root: Path) -> dict[str, Callable[[], str]]:
+    """The text of every part by its name; a checkout may lack results, and then it says so.
+
+    Args:
+        runs: those of `bench.documents.sources.runs`.
+        root: of the checkout, below which experiments have left their tables.
+    """
+    cpu = runs[CPU]
+
+    def by_paths(markdown: Callable[[pd.DataFrame], str]) -> str:
+        return markdown(runs[PATHS].frame) if PATHS in runs else nothing_yet("paths")
+
+    def all_paths(frame: pd.DataFrame) -> str:
+        table = root / KERNELS
+        return paths.markdown(frame, pd.read_csv(table) if table.exists() else None)
+
+    def predicted(frame: pd.DataFrame) -> str:
+        return gpu.predicted(frame, pd.read_csv(root / PUBLISHED))
+
+    return {
+        "headline": lambda: headline(cpu.frame),
+        "table": lambda: summary.markdown(cpu.frame),
+        "noise": lambda: f"{summary.noise_line(cpu.frame)}\n",
+        "environment": lambda: environment(cpu.ledger),
+        "run": lambda: f"```\n{summary.report(cpu.ledger)}\n```\n",
+        "coverage": lambda: experiment(root / COVERAGE, coverage_report.markdown, "coverage"),
+        "contention": lambda: experiment(root / CONTENTION, contention.markdown, "contention"),
+        "proof": lambda: experiment(root / PROOF, proof_report.markdown, "method"),
+        "proof-summary": lambda: experiment(root / PROOF, proof_report.summary, "method"),
+        "paths": lambda: by_paths(all_paths),
+        "paths-summary": lambda: by_paths(paths.summary),
+        "cubins": lambda: experiment(root / CUBINS, gpu.cubins, "cubins"),
+        "predicted": lambda: experiment(root / PREDICTED, predicted, "predict"),
+        "kernels": lambda: experiment(root / KERNELS, kernels.markdown, "bandwidth"),
+    }
+
+
+def experiment(table: Path, markdown: Callable[[pd.DataFrame], str], session: str) -> str:
+    """What an experiment found that leaves a table."""
+    return markdown(pd.read_csv(table)) if table.exists() else nothing_yet(session)
+
+
+def nothing_yet(session: str) -> str:
+    """What a part says of results that are still to be made."""
+    return f"Nothing is committed yet: make it with `nox -s {session}`.\n"
+
+
+def environment(ledger: Ledger) -> str:
+    """Machine, versions and OpenMP's settings, of a run's first worker."""
+    first = ledger.environments[0]
+    machine, runtime = first.machine, first.runtime
+    openmp = ", ".join(f"{key}={value}" for key, value in machine.openmp.items())
+    return (
+        f"{machine.cpu}, {machine.available_cpus} CPUs ({runtime.cpu_capability}), "
+        f"{machine.memory_bytes / 2**30:.0f} GiB; torch {runtime.torch}, "
+        f"Python {machine.python}; OpenMP settings: {openmp or 'none, so threads wait actively'}.\n"
+    )

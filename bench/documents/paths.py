@@ -1,0 +1,96 @@
+"""What a committed run says of the ways of executing models: README's summary, docs' tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from bench.documents.kernels import CONTROL, rates
+from bench.path_matrix import REDUCTION, over_eager, over_trunk, work_of
+from bench.path_summary import PATHS_NOTE, by_path, failed_paths
+from bench.summary import setting_line
+from bench.trial import Path
+from se_models.config import PLACEMENTS, SEConfig
+
+# What README shows of all that was measured.
+SHOWN = ("resnet50", 1, "contiguous")
+FUSED, FLOOR = Path("fused").label, "floor of fused"
+
+
+def markdown(frame: pd.DataFrame, kernels: pd.DataFrame | None) -> str:
+    """For every network and workload: SE over the trunk by each path, and all over eager's trunk.
+
+    Args:
+        frame: of `bench.table.trials_frame`.
+        kernels: rows of ``kernels.csv``, if there are any, for the floor of fused SE.
+    """
+    sections = []
+    for rows in works(frame):
+        matrix = over_trunk(rows)
+        floor = None if kernels is None else _floor(rows, kernels)
+        if floor is not None:
+            matrix = pd.concat([matrix, pd.DataFrame([floor])], ignore_index=True).fillna("")
+        sections += [
+            f"### {setting_line(rows, with_path=False)}",
+            "Overhead over the plain trunk by the same path, in %; the control is a second trunk"
+            + ("." if floor is None else f"; {FLOOR} is what the bytes that SE adds take alone."),
+            _table(matrix),
+            "Time over the plain trunk in eager PyTorch, minus one, in %:",
+            _table(over_eager(rows)),
+            *failed_paths(rows),
+        ]
+    return "\n\n".join(sections) + "\n"
+
+
+def summary(frame: pd.DataFrame) -> str:
+    """A line per path of one network and workload."""
+    every = list(works(frame))
+    chosen = [rows for rows in every if _about(rows) == SHOWN] or every
+    if not chosen:
+        raise ValueError("the records must hold one network by several paths")
+    rows = chosen[0]
+    sections = [
+        f"**{setting_line(rows, with_path=False)}**", PATHS_NOTE, _table(by_path(rows)),
+        *failed_paths(rows),
+    ]  # fmt: skip
+    return "\n\n".join(sections) + "\n"
+
+
+def works(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """The rows of each network and workload that was run by several paths."""
+    for _, rows in frame.groupby(work_of(frame), sort=False):
+        if rows["path"].nunique() > 1:
+            yield rows
+
+
+def _floor(rows: pd.DataFrame, kernels: pd.DataFrame) -> dict[str, str] | None:
+    """What the bytes that SE adds to a fused forward take, at the rate of torch's ``add_``.
+
+    In percent of the fused trunk's time; None where either was not measured.
+    """
+    fused = rows[rows["path"] == FUSED]
+    trunk = fused[fused["placement"] == "none"]
+    setting = tuple(rows.iloc[0][name] for name in ("architecture", "batch", "layout"))
+    rate = rates(kernels)
+    if trunk.empty or pd.isna(trunk["latency_s"].iloc[0]) or setting not in rate.columns:
+        return None
+    base = trunk.iloc[0]
+    cells = {"path": FLOOR}
+    for placement in PLACEMENTS:
+        found = fused[fused["se"] == SEConfig(placement, REDUCTION).label]
+        if placement != "none" and len(found):
+            added = float(found["ideal_bytes"].iloc[0]) - float(base["ideal_bytes"])
+            floor_s = added / float(rate.loc[CONTROL, setting])
+            cells[placement] = f"{100 * floor_s / float(base['latency_s']):.1f}"
+    return cells
+
+
+def _about(rows: pd.DataFrame) -> tuple[str, int, str]:
+    row = rows.iloc[0]
+    return str(row["architecture"]), int(row["batch"]), str(row["layout"])
+
+
+def _table(lines: pd.DataFrame) -> str:
+    text = ["left"] + ["right"] * (len(lines.columns) - 1)
+    return str(lines.to_markdown(index=False, disable_numparse=True, colalign=text))

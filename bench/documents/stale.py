@@ -1,0 +1,67 @@
+"""What is committed and no longer follows from its records."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from bench import plots, summary
+from bench.documents.sources import COVERAGE, PROOF, Run
+from bench.method import figure as coverage_figure
+from bench.method import pictures, proof_figure, recording
+from bench.method.arguments import LENGTHS_S
+from bench.method.proof import proof
+
+
+def stale_run(run: Run, root: Path) -> Iterator[str]:
+    """The tables and plots of a run that its records do not make."""
+    folder = root / run.folder
+    for name in _stale_tables(run.frame, folder):
+        yield f"{run.folder / name} does not follow from the records"
+    drawn = json.loads((folder / "plots" / plots.DIGESTS).read_text(encoding="utf-8"))
+    for name, digest in plots.digests(run.frame).items():
+        files = [folder / "plots" / f"{name}{suffix}" for suffix in (".png", ".svg")]
+        if drawn.get(name) != digest or not all(file.exists() for file in files):
+            yield f"{run.folder / 'plots' / name} does not show the records' data"
+
+
+def stale_proof(table: Path) -> Iterator[str]:
+    """The proof's table, where its recordings say something else."""
+    recordings = recording.all_in(table.parent)
+    if not recordings and not table.exists():
+        return
+    expected = io.StringIO(proof(recordings, LENGTHS_S).to_csv(index=False))
+    try:
+        pd.testing.assert_frame_equal(pd.read_csv(table), pd.read_csv(expected), rtol=1e-6)
+    except (AssertionError, OSError):
+        yield f"{PROOF} does not follow from its recordings: `python -m bench.method proof`, then"
+
+
+def stale_pictures(root: Path) -> Iterator[str]:
+    """Pictures of experiments that do not show their tables."""
+    for table, figure in ((COVERAGE, coverage_figure), (PROOF, proof_figure)):
+        if (root / table).exists():
+            frame = pd.read_csv(root / table)
+            if pictures.is_stale((root / table).parent, figure.STEM, frame, figure.title(frame)):
+                yield f"{table.with_suffix('.png')} does not show {table}: draw it anew, then"
+
+
+def _stale_tables(frame: pd.DataFrame, folder: Path) -> Iterator[str]:
+    """Tables that are not the frame's; numbers may differ in their last digits."""
+    if (folder / "table.md").read_text(encoding="utf-8") != summary.markdown(frame):
+        yield "table.md"
+    as_csv = io.StringIO(frame.to_csv(index=False))
+    as_parquet = io.BytesIO(frame.to_parquet(index=False))
+    pairs = {
+        "table.csv": (pd.read_csv(folder / "table.csv"), pd.read_csv(as_csv)),
+        "table.parquet": (pd.read_parquet(folder / "table.parquet"), pd.read_parquet(as_parquet)),
+    }
+    for name, (found, expected) in pairs.items():
+        try:
+            pd.testing.assert_frame_equal(found, expected, rtol=1e-6)
+        except AssertionError:
+            yield name

@@ -1,0 +1,53 @@
+"""What docs/gpu.md shows, of tables that are known by hand."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from bench.documents.gpu import cubins, predicted
+
+
+def test_kernels_are_told_by_architecture_and_dtype() -> None:
+    """Widths of different dtypes share a line; spills and divisions are counted over all."""
+    rows = [
+        {"architecture": architecture, "dtype": dtype, "kernel": f"tail_pixels<{wide}>",
+         "registers": registers, "shared_bytes": 256, "spill_bytes": spilt, "local_accesses": 0,
+         "wide_loads": loads, "wide_stores": 1, "divides_64_bits": False}
+        for architecture, dtype, wide, registers, loads, spilt in (
+            ("sm_80", "float32", 4, 24, 2, 0), ("sm_80", "float16", 8, 30, 3, 0),
+            ("sm_90", "float32", 4, 25, 2, 0), ("sm_90", "float16", 8, 31, 2, 8),
+        )
+    ]  # fmt: skip
+    text = cubins(pd.DataFrame(rows))
+    (line,) = (each for each in text.splitlines() if each.startswith("| `tail_pixels"))
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells == ["`tail_pixels<wide>`", "24/30", "25/31", "256", "2 to 3", "1"]
+    assert "for maps of float32/float16" in text
+    assert "Over all 4 compiled kernels 8 bytes" in text
+
+
+def test_predictions_stand_beside_what_is_published() -> None:
+    """Of the same GPU and network, by eager PyTorch; and how far they are off."""
+    published = pd.DataFrame(
+        [
+            {"device": "RTX 3090", "setup": "amp nchw torch 2.4", "resnet18_pct": 5.8,
+             "resnet50_pct": 13.7, "resnet101_pct": 13.4},
+            {"device": "RTX 4090", "setup": "amp nchw eager torch 2.9", "resnet18_pct": 6.5,
+             "resnet50_pct": 15.7, "resnet101_pct": 15.6},
+        ]
+    )  # fmt: skip
+    frame = pd.DataFrame(
+        {"gpu": gpu, "architecture": network, "batch": 256, "placement": "standard", "path": path,
+         "overhead_pct": 10.0 if path == "eager" else 2.5}
+        for gpu in ("RTX 3090", "RTX 4090")
+        for network in ("resnet18", "resnet50", "resnet101")
+        for path in ("eager", "fused")
+    )  # fmt: skip
+    text = predicted(frame, published)
+    cells = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if line.startswith("| RTX")
+    ]
+    assert len(cells) == 6
+    assert cells[1] == ["RTX 3090", "resnet50", "13.7", "10.0", "-3.7", "2.5"]
