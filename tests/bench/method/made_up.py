@@ -40,6 +40,10 @@ TRUNK_NS = 10_000_000
 # Between the quartiles of an arm's own times, as a fraction of their median.
 JITTER = 0.08
 
+# What this suite says of the equal and the slowed models, then the rivals' times of all arms.
+TRUE = ((0.0, 0.0, 0.011, 0.05), (1.0, 1.0, 1.0, 1.011, 1.05))
+OFF = ((0.002, -0.002, 0.013, 0.05), (1.0, 1.02, 0.90, 0.99, 1.20))
+
 
 def asked(load: Load, **changes: object) -> Parameters:
     return msgspec.structs.replace(ASKED, load=load, **changes)

@@ -10,79 +10,29 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
-from se_models.fused import operators
 from se_models.fused.cpu import build
 from se_models.fused.operators import excite, scale, squeeze, tail_, tail_squeeze_, wide
-
-DTYPES = [torch.float32, torch.bfloat16, torch.float16, torch.float64]
-# How far max|a - b| / max|b| may be from float64, of what is stored in each dtype.
-TOLERANCE = {
-    torch.float64: 1e-12, torch.float32: 2e-6, torch.float16: 2e-3, torch.bfloat16: 1e-2,
-}  # fmt: skip
-LAYOUTS = [torch.contiguous_format, torch.channels_last]
-# One pixel, odd sizes, fewer values than a vector holds, several pieces of work, several images.
-SHAPES = [
-    (1, 1, 1, 1), (2, 3, 1, 1), (1, 5, 3, 7), (3, 8, 5, 5), (1, 37, 9, 1), (2, 64, 28, 28),
-    (1, 512, 7, 7), (1, 3, 101, 67), (2, 1031, 3, 3),
-]  # fmt: skip
+from tests.se_models.fused.maps import (
+    DTYPES,
+    LAYOUTS,
+    SHAPES,
+    TOLERANCE,
+    drawn,
+    exact_tail,
+    off,
+    reference,
+    tail_arguments,
+    transposed,
+    unaligned,
+    window,
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _kernels() -> None:
     """Without them this file would test the reference alone."""
     assert build.load() is None
-
-
-def off(value: Tensor, exact: Tensor) -> float:
-    assert value.shape == exact.shape
-    return float((value.double() - exact).abs().max() / exact.abs().max().clamp_min(1e-30))
-
-
-def drawn(*shape: int, dtype: torch.dtype = torch.float32, layout: Any = None) -> Tensor:
-    values = torch.randn(shape).to(dtype)
-    return values if layout is None else values.contiguous(memory_format=layout)
-
-
-def reference(name: str) -> Callable[..., Any]:
-    """What runs where there is no kernel."""
-    found: Callable[..., Any] = getattr(operators, f"_{name}")
-    return found
-
-
-def exact_tail(
-    x: Tensor,
-    shortcut: Tensor | None,
-    gate: Tensor | None,
-    bias: Tensor | None,
-    shortcut_gate: Tensor | None,
-) -> Tensor:
-    """The formula of the module's docstring, in float64."""
-    y = x.double()
-    if gate is not None:
-        y = y * gate.double()[:, :, None, None]
-    if bias is not None:
-        y = y + bias.double()[None, :, None, None]
-    if shortcut is not None:
-        gates = 1 if shortcut_gate is None else shortcut_gate.double()[:, :, None, None]
-        y = y + shortcut.double() * gates
-    return y.clamp_min(0)
-
-
-def tail_arguments(
-    shape: tuple[int, ...], dtype: torch.dtype, given: str, layout: Any
-) -> list[Tensor | None]:
-    """Shortcut, gate, bias and shortcut's gate, of which those named by a letter are there."""
-    batch, channels = shape[:2]
-    acc = wide(dtype)
-    made = {
-        "s": drawn(*shape, dtype=dtype, layout=layout),
-        "g": torch.rand(batch, channels).to(acc),
-        "b": drawn(channels, dtype=acc),
-        "h": torch.rand(batch, channels).to(acc),
-    }
-    return [tensor if letter in given else None for letter, tensor in made.items()]
 
 
 @pytest.mark.parametrize("given", ["", "s", "g", "sg", "sgb", "sh", "sgbh"])
@@ -197,25 +147,6 @@ def test_the_reference_is_the_same_formula(given: str, dtype: torch.dtype) -> No
         assert off(reference("squeeze")(x, relu), values.mean(dim=(2, 3))) <= 1e-5
 
 
-def unaligned(x: Tensor) -> Tensor:
-    """The same values, one element past where an allocation begins."""
-    room = torch.empty(x.numel() + 1, dtype=x.dtype)
-    moved = room[1:].as_strided(x.shape, x.stride())
-    return moved.copy_(x)
-
-
-def window(x: Tensor) -> Tensor:
-    """The same values as a part of a larger map, so that they lie in no dense layout."""
-    room = torch.full((x.shape[0], x.shape[1] + 1, x.shape[2] + 2, x.shape[3] + 3), float("nan"))
-    room = room.to(x.dtype)
-    return room[:, 1:, 1:-1, 2:-1].copy_(x)
-
-
-def transposed(x: Tensor) -> Tensor:
-    """The same values with height and width changed places in memory."""
-    return x.transpose(2, 3).contiguous().transpose(2, 3)
-
-
 @pytest.mark.parametrize("view", [unaligned, window, transposed])
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
 def test_any_view_will_do(layout: Any, view: Callable[[Tensor], Tensor]) -> None:
@@ -286,83 +217,3 @@ def test_what_is_not_a_number_stays_so(layout: Any) -> None:
     tail_(x, None, None, None, None)
     assert torch.isnan(x).sum() == 2
     assert torch.isnan(means).nonzero().tolist() == [[0, 3], [0, 18]]
-
-
-def test_gradients_are_refused() -> None:
-    """By every operator, since none has any; without gradients enabled nobody asks for them."""
-    gate = torch.rand(2, 6, requires_grad=True)
-    x, layers = drawn(2, 6, 5, 4), (drawn(3, 6), None, drawn(6, 3), None, None)
-    asked: list[tuple[Any, tuple[Any, ...]]] = [
-        (squeeze, (drawn(2, 6, 5, 4).requires_grad_(), False)),
-        (excite, (gate, *layers)),
-        (tail_, (x, None, gate, None, None)),
-        (tail_squeeze_, (x, None, gate, None, None)),
-        (scale, (x, gate, 1)),
-    ]
-    for operator, arguments in asked:
-        with pytest.raises(RuntimeError, match="is for inference: no argument may require grad"):
-            operator(*arguments)
-        with torch.no_grad():
-            operator(*arguments)
-
-
-def samples() -> list[tuple[Any, tuple[Any, ...]]]:
-    x, gate = drawn(2, 6, 5, 4), torch.rand(2, 6)
-    pixels = x.contiguous(memory_format=torch.channels_last)
-    layers = (drawn(3, 6), drawn(3), drawn(6, 3), None, drawn(6))
-    return [
-        (squeeze, (x, True)),
-        (squeeze, (pixels, False)),
-        (excite, (drawn(2, 6), *layers)),
-        (excite, (drawn(6, 2).T, *layers)),
-        (tail_, (x.clone(), drawn(2, 6, 5, 4), gate, None, None)),
-        (tail_squeeze_, (x.clone(), drawn(2, 6, 5, 4), gate, drawn(6), gate)),
-        (tail_squeeze_, (pixels.clone(), None, None, None, None)),
-        (scale, (x, gate, 2)),
-        (scale, (pixels, gate, 1)),
-        (scale, (transposed(x), gate, 1)),
-    ]
-
-
-@pytest.mark.parametrize("place", range(10))
-def test_torch_finds_no_fault(place: int) -> None:
-    """Schema, shapes while tracing, and functionalisation are as torch wants them."""
-    operator, arguments = samples()[place]
-    torch.library.opcheck(operator, arguments)
-
-
-def test_the_counter_knows_their_arithmetic() -> None:
-    """Two per multiply-add of both layers of either excitation; nothing for the rest."""
-    with FlopCounterMode(display=False) as counter:
-        for operator, arguments in samples():
-            operator(*arguments)
-    assert counter.get_total_flops() == 2 * (2 * 2 * (2 * 6 * 3))
-
-
-@pytest.mark.parametrize(
-    ("operator", "arguments", "told"),
-    [
-        (squeeze, (torch.ones(2, 3), False), r"x must have the shape \(B, C, H, W\)"),
-        (squeeze, (torch.ones(2, 3, 0, 4), False), "x must have channels and pixels"),
-        (tail_, (torch.ones(1, 2, 3, 3), torch.ones(1, 2, 3, 4), *[None] * 3), "shortcut must be"),
-        (tail_, (torch.ones(1, 2, 3, 3), None, torch.ones(2), None, None), "gate must have the"),
-        (tail_, (torch.ones(1, 2, 3, 3), None, torch.ones(1, 2).double(), None, None),
-         "gate must be of Float, got Double"),
-        (tail_, (torch.ones(1, 2, 3, 3), None, None, None, torch.ones(1, 2)),
-         "shortcut_gate must come with a shortcut"),
-        (scale, (torch.ones(1, 2, 3, 3), torch.ones(1, 2), 0), "stride must be a positive"),
-        (excite, (torch.ones(1, 4), torch.ones(2, 3), None, torch.ones(4, 2), None, None),
-         "weight of the first layer must have the shape"),
-    ],
-)  # fmt: skip
-def test_what_does_not_fit_is_refused(operator: Any, arguments: Any, told: str) -> None:
-    """By the name of what it is, and the rule it breaks."""
-    with pytest.raises(RuntimeError, match=told):
-        operator(*arguments)
-
-
-def test_no_image_is_no_error() -> None:
-    """Of an empty batch come empty means."""
-    x = torch.empty(0, 4, 3, 3)
-    assert squeeze(x, False).shape == (0, 4)
-    assert tail_squeeze_(x, None, None, None, None).shape == (0, 4)

@@ -18,7 +18,7 @@ from se_models.fused.cuda.dispatch import Operators
 from se_models.fused.cuda.maps import DTYPES
 from tests.se_models.fused.agreement import off as off_by_model
 from tests.se_models.fused.cuda.emulator import SCHEDULES, Emulator, arrivals
-from tests.se_models.fused.test_operators import (
+from tests.se_models.fused.maps import (
     LAYOUTS,
     TOLERANCE,
     drawn,

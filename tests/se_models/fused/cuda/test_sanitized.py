@@ -16,7 +16,7 @@ from se_models.fused.cuda.dispatch import Operators
 from se_models.fused.cuda.launch import Launch
 from se_models.fused.cuda.maps import DTYPES
 from tests.se_models.fused.cuda.emulator import Recorder, Sanitizer, arrivals, run
-from tests.se_models.fused.test_operators import (
+from tests.se_models.fused.maps import (
     LAYOUTS,
     TOLERANCE,
     drawn,

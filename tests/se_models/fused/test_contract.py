@@ -1,0 +1,102 @@
+"""The fused operators keep what torch asks of operators, and refuse what does not fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from se_models.fused.cpu import build
+from se_models.fused.operators import excite, scale, squeeze, tail_, tail_squeeze_
+from tests.se_models.fused.maps import (
+    drawn,
+    transposed,
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _kernels() -> None:
+    """Without them this file would test the reference alone."""
+    assert build.load() is None
+
+
+def test_gradients_are_refused() -> None:
+    """By every operator, since none has any; without gradients enabled nobody asks for them."""
+    gate = torch.rand(2, 6, requires_grad=True)
+    x, layers = drawn(2, 6, 5, 4), (drawn(3, 6), None, drawn(6, 3), None, None)
+    asked: list[tuple[Any, tuple[Any, ...]]] = [
+        (squeeze, (drawn(2, 6, 5, 4).requires_grad_(), False)),
+        (excite, (gate, *layers)),
+        (tail_, (x, None, gate, None, None)),
+        (tail_squeeze_, (x, None, gate, None, None)),
+        (scale, (x, gate, 1)),
+    ]
+    for operator, arguments in asked:
+        with pytest.raises(RuntimeError, match="is for inference: no argument may require grad"):
+            operator(*arguments)
+        with torch.no_grad():
+            operator(*arguments)
+
+
+def samples() -> list[tuple[Any, tuple[Any, ...]]]:
+    x, gate = drawn(2, 6, 5, 4), torch.rand(2, 6)
+    pixels = x.contiguous(memory_format=torch.channels_last)
+    layers = (drawn(3, 6), drawn(3), drawn(6, 3), None, drawn(6))
+    return [
+        (squeeze, (x, True)),
+        (squeeze, (pixels, False)),
+        (excite, (drawn(2, 6), *layers)),
+        (excite, (drawn(6, 2).T, *layers)),
+        (tail_, (x.clone(), drawn(2, 6, 5, 4), gate, None, None)),
+        (tail_squeeze_, (x.clone(), drawn(2, 6, 5, 4), gate, drawn(6), gate)),
+        (tail_squeeze_, (pixels.clone(), None, None, None, None)),
+        (scale, (x, gate, 2)),
+        (scale, (pixels, gate, 1)),
+        (scale, (transposed(x), gate, 1)),
+    ]
+
+
+@pytest.mark.parametrize("place", range(10))
+def test_torch_finds_no_fault(place: int) -> None:
+    """Schema, shapes while tracing, and functionalisation are as torch wants them."""
+    operator, arguments = samples()[place]
+    torch.library.opcheck(operator, arguments)
+
+
+def test_the_counter_knows_their_arithmetic() -> None:
+    """Two per multiply-add of both layers of either excitation; nothing for the rest."""
+    with FlopCounterMode(display=False) as counter:
+        for operator, arguments in samples():
+            operator(*arguments)
+    assert counter.get_total_flops() == 2 * (2 * 2 * (2 * 6 * 3))
+
+
+@pytest.mark.parametrize(
+    ("operator", "arguments", "told"),
+    [
+        (squeeze, (torch.ones(2, 3), False), r"x must have the shape \(B, C, H, W\)"),
+        (squeeze, (torch.ones(2, 3, 0, 4), False), "x must have channels and pixels"),
+        (tail_, (torch.ones(1, 2, 3, 3), torch.ones(1, 2, 3, 4), *[None] * 3), "shortcut must be"),
+        (tail_, (torch.ones(1, 2, 3, 3), None, torch.ones(2), None, None), "gate must have the"),
+        (tail_, (torch.ones(1, 2, 3, 3), None, torch.ones(1, 2).double(), None, None),
+         "gate must be of Float, got Double"),
+        (tail_, (torch.ones(1, 2, 3, 3), None, None, None, torch.ones(1, 2)),
+         "shortcut_gate must come with a shortcut"),
+        (scale, (torch.ones(1, 2, 3, 3), torch.ones(1, 2), 0), "stride must be a positive"),
+        (excite, (torch.ones(1, 4), torch.ones(2, 3), None, torch.ones(4, 2), None, None),
+         "weight of the first layer must have the shape"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused(operator: Any, arguments: Any, told: str) -> None:
+    """By the name of what it is, and the rule it breaks."""
+    with pytest.raises(RuntimeError, match=told):
+        operator(*arguments)
+
+
+def test_no_image_is_no_error() -> None:
+    """Of an empty batch come empty means."""
+    x = torch.empty(0, 4, 3, 3)
+    assert squeeze(x, False).shape == (0, 4)
+    assert tail_squeeze_(x, None, None, None, None).shape == (0, 4)
