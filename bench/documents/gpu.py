@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from bench.documents.markdown import table
+
 # What timm calls a run of plain PyTorch in mixed precision, as far as it can be told.
 _EAGER = {"RTX 3090": "amp nchw torch 2.4", "RTX 4090": "amp nchw eager torch 2.9"}
 _NETWORKS = ("resnet18", "resnet50", "resnet101")
@@ -35,12 +37,12 @@ def cubins(frame: pd.DataFrame) -> str:
         )
     spilt = int(frame["spill_bytes"].sum() + frame["local_accesses"].sum())
     divisions = int(frame["divides_64_bits"].sum())
-    table = pd.DataFrame(lines)
+    kernels = pd.DataFrame(lines)
     return (
         f"Registers a thread, for maps of {'/'.join(dtypes)}; shared memory is the most of all, "
         "and accesses of sixteen bytes are counted as instructions, least to most. Over all "
         f"{len(frame)} compiled kernels {spilt} bytes or instructions of spills and local memory, "
-        f"{divisions} divisions of 64 bits.\n\n{_table(table)}\n"
+        f"{divisions} divisions of 64 bits.\n\n{table(kernels)}\n"
     )
 
 
@@ -73,15 +75,10 @@ def predicted(frame: pd.DataFrame, published: pd.DataFrame) -> str:
                     "fused, predicted, %": f"{float(ours['fused']):.1f}",
                 }
             )
-    table = _table(pd.DataFrame(lines))
-    return f"At batch {BATCH}, all of it predicted but the first column:\n\n{table}\n"
+    rows = table(pd.DataFrame(lines))
+    return f"At batch {BATCH}, all of it predicted but the first column:\n\n{rows}\n"
 
 
 def _span(values: pd.Series) -> str:
     least, most = int(values.min()), int(values.max())
     return str(least) if least == most else f"{least} to {most}"
-
-
-def _table(lines: pd.DataFrame) -> str:
-    text = ["left"] + ["right"] * (len(lines.columns) - 1)
-    return str(lines.to_markdown(index=False, disable_numparse=True, colalign=text))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from bench.documents.markdown import table
+
 # Names of `bench.measure.bandwidth`, which only torch's side may import; a test compares them.
 CONTROL, TRUNK = "add_", "plain trunk"
 SQUEEZE, EXCITE, PLAIN_TAIL, GATED_TAIL = "squeeze", "excite", "tail_", "tail_, gate"
@@ -27,7 +29,7 @@ def markdown(frame: pd.DataFrame) -> str:
         "SE as published (`standard`, r = 16) in every block, in ms a forward, warm: mean, both "
         "layers, and what the gate adds to the tail. The floor is what reading every map once more "
         f"takes at the rate of `{CONTROL}`. Shares are of the fused plain network's forward, in %.",
-        _table(_where_it_goes(frame)),
+        table(_where_it_goes(frame)),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -66,7 +68,7 @@ def _reached(maps: pd.DataFrame) -> str:
             for kernel in order
         ]
     )
-    return _table(lines)
+    return table(lines)
 
 
 def _where_it_goes(frame: pd.DataFrame) -> pd.DataFrame:
@@ -110,8 +112,3 @@ def _ms(seconds: float) -> str:
 
 def _name(architecture: object, batch: object, layout: object) -> str:
     return f"{architecture}, batch {batch}, {layout}"
-
-
-def _table(lines: pd.DataFrame) -> str:
-    text = ["left"] + ["right"] * (len(lines.columns) - 1)
-    return str(lines.to_markdown(index=False, disable_numparse=True, colalign=text))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from bench.documents.kernels import CONTROL, rates
+from bench.documents.markdown import table
 from bench.path_matrix import REDUCTION, over_eager, over_trunk, work_of
 from bench.path_summary import PATHS_NOTE, by_path, failed_paths
 from bench.summary import setting_line
@@ -35,9 +36,9 @@ def markdown(frame: pd.DataFrame, kernels: pd.DataFrame | None) -> str:
             f"### {setting_line(rows, with_path=False)}",
             "Overhead over the plain trunk by the same path, in %; the control is a second trunk"
             + ("." if floor is None else f"; {FLOOR} is what the bytes that SE adds take alone."),
-            _table(matrix),
+            table(matrix),
             "Time over the plain trunk in eager PyTorch, minus one, in %:",
-            _table(over_eager(rows)),
+            table(over_eager(rows)),
             *failed_paths(rows),
         ]
     return "\n\n".join(sections) + "\n"
@@ -51,7 +52,7 @@ def summary(frame: pd.DataFrame) -> str:
         raise ValueError("the records must hold one network by several paths")
     rows = chosen[0]
     sections = [
-        f"**{setting_line(rows, with_path=False)}**", PATHS_NOTE, _table(by_path(rows)),
+        f"**{setting_line(rows, with_path=False)}**", PATHS_NOTE, table(by_path(rows)),
         *failed_paths(rows),
     ]  # fmt: skip
     return "\n\n".join(sections) + "\n"
@@ -89,8 +90,3 @@ def _floor(rows: pd.DataFrame, kernels: pd.DataFrame) -> dict[str, str] | None:
 def _about(rows: pd.DataFrame) -> tuple[str, int, str]:
     row = rows.iloc[0]
     return str(row["architecture"]), int(row["batch"]), str(row["layout"])
-
-
-def _table(lines: pd.DataFrame) -> str:
-    text = ["left"] + ["right"] * (len(lines.columns) - 1)
-    return str(lines.to_markdown(index=False, disable_numparse=True, colalign=text))
