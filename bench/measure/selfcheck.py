@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for line in check(device):
                 report.append(f"{name}: {line}")
                 print(report[-1], flush=True)
-    except WrongError as error:
+    except (RuntimeError, ValueError) as error:  # what raises is as wrong as what differs
         report.append(f"FAILED: {error}")
         print(report[-1], file=sys.stderr)
         return 1

@@ -65,6 +65,20 @@ def test_a_tail_that_is_wrong_is_found(
     assert "FAILED: tail_ of " in capsys.readouterr().err
 
 
+def test_a_kernel_that_raises_is_found(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """As one that is wrong, and with what it said."""
+
+    def refuse(*_given: object) -> None:
+        raise RuntimeError("squeeze_planes<true>: CUDA_ERROR_INVALID_VALUE")
+
+    monkeypatch.setattr(operators, "squeeze", refuse)
+    assert main(["--device", "cpu", "--kernels-only", "--out", str(tmp_path)]) == 1
+    assert "FAILED: squeeze_planes<true>: CUDA_ERROR" in capsys.readouterr().err
+    assert "FAILED: squeeze_planes<true>" in (tmp_path / REPORT).read_text()
+
+
 def test_all_checks_of_the_cpu_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Fused networks of every placement included; the report holds what was shown."""
     assert main(["--device", "cpu", "--out", str(tmp_path)]) == 0
