@@ -35,16 +35,25 @@ RUNTIMES = ("onnxruntime", "openvino")
 
 @dataclass(frozen=True)
 class Policy:
-    """A way for the threads of a forward to work together; flags are `bench.measure.pairs`'s."""
+    """A way for the threads of a forward to work together; flags are `bench.measure.pairs`'s.
+
+    ``needs`` is a package that must be installed, if any.
+    """
 
     name: str
     threads: int
     variables: dict[str, str] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
+    needs: str | None = None
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether what it needs is installed."""
+        return self.needs is None or importlib.util.find_spec(self.needs) is not None
 
 
 def policies(cpus: int) -> tuple[Policy, ...]:
-    """Those that are compared: all CPUs, but for the last two; beside what runtimes there are."""
+    """Those that are compared, installed or not: on all CPUs, but for the last two."""
     spinning = [
         Policy(f"spin count {count:,}", cpus, {"GOMP_SPINCOUNT": str(count)})
         for count in (100_000, 10_000, 1_000)
@@ -56,9 +65,13 @@ def policies(cpus: int) -> tuple[Policy, ...]:
         Policy("bound to cores", cpus, {"OMP_PROC_BIND": "close", "OMP_PLACES": "cores"}),
         Policy("first touched by all", cpus, flags=("--touch", "all")),
         *(
-            Policy(f"beside {runtime}", cpus, flags=("--arms", f"{ARMS},none@{runtime}"))
+            Policy(
+                f"beside {runtime}",
+                cpus,
+                flags=("--arms", f"{ARMS},none@{runtime}"),
+                needs=runtime,
+            )
             for runtime in RUNTIMES
-            if importlib.util.find_spec(runtime)
         ),
         Policy("one thread", 1),
         Policy("one thread, pinned", 1, {"GOMP_CPU_AFFINITY": str(min(allowed_cpus()))}),
@@ -84,7 +97,7 @@ def _rows(
 ) -> Iterator[dict[str, object]]:
     rng = random.Random(0)
     cpus = usable_cpus()
-    ways = policies(cpus)
+    ways = [policy for policy in policies(cpus) if policy.runs_here]
     for number in range(processes):
         for load in LOADS:
             tell(f"process {number + 1} of {processes} of each policy, {load}")

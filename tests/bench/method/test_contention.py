@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import time
@@ -122,13 +123,24 @@ def test_the_table_has_a_line_for_each_load_and_policy() -> None:
 
 
 def test_policies_may_change_what_runs() -> None:
-    """Whose threads touch memory first, and what stands beside; runtimes that are installed."""
+    """Whose threads touch memory first, and what stands beside."""
     flags = {policy.name: policy.flags for policy in policies(2)}
     assert flags["first touched by all"] == ("--touch", "all")
     assert flags["beside onnxruntime"] == (
         "--arms", "none,none,standard-r16,none@onnxruntime",
     )  # fmt: skip
     assert flags["deployed"] == ()
+
+
+def test_the_order_of_policies_does_not_depend_on_what_is_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A table reads the same on every machine; only what runs is what is there."""
+    here = policies(2)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert policies(2) == here
+    left_out = {policy.name for policy in here if not policy.runs_here}
+    assert left_out == {"beside onnxruntime", "beside openvino"}
 
 
 def test_real_models_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
