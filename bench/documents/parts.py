@@ -25,6 +25,9 @@ from bench.documents.sources import (
 from bench.ledger import Ledger
 from bench.method import contention, proof_report
 from bench.method import report as coverage_report
+from bench.trial import Path as RunPath
+
+EAGER = RunPath().label
 
 
 def parts(runs: Mapping[Path, Run], root: Path) -> dict[str, Callable[[], str]]:
@@ -36,19 +39,18 @@ def parts(runs: Mapping[Path, Run], root: Path) -> dict[str, Callable[[], str]]:
     """
     cpu = runs[CPU]
 
-    def by_paths(markdown: Callable[[pd.DataFrame], str]) -> str:
-        return markdown(runs[PATHS].frame) if PATHS in runs else nothing_yet("paths")
-
-    def all_paths(frame: pd.DataFrame) -> str:
+    def all_paths() -> str:
+        if PATHS not in runs:
+            return nothing_yet("paths")
         table = root / KERNELS
-        return paths.markdown(frame, pd.read_csv(table) if table.exists() else None)
+        return paths.markdown(runs[PATHS].frame, pd.read_csv(table) if table.exists() else None)
 
     def predicted(frame: pd.DataFrame) -> str:
         return gpu.predicted(frame, pd.read_csv(root / PUBLISHED))
 
     return {
         "headline": lambda: headline(cpu.frame),
-        "table": lambda: summary.markdown(cpu.frame),
+        "table": lambda: summary.markdown(cpu.frame[cpu.frame["path"] == EAGER]),
         "noise": lambda: f"{summary.noise_line(cpu.frame)}\n",
         "environment": lambda: environment(cpu.ledger),
         "run": lambda: f"```\n{summary.report(cpu.ledger)}\n```\n",
@@ -56,8 +58,8 @@ def parts(runs: Mapping[Path, Run], root: Path) -> dict[str, Callable[[], str]]:
         "contention": lambda: experiment(root / CONTENTION, contention.markdown, "contention"),
         "proof": lambda: experiment(root / PROOF, proof_report.markdown, "method"),
         "proof-summary": lambda: experiment(root / PROOF, proof_report.summary, "method"),
-        "paths": lambda: by_paths(all_paths),
-        "paths-summary": lambda: by_paths(paths.summary),
+        "paths": all_paths,
+        "paths-summary": lambda: paths.summary(runs.get(PATHS, cpu).frame),
         "cubins": lambda: experiment(root / CUBINS, gpu.cubins, "cubins"),
         "predicted": lambda: experiment(root / PREDICTED, predicted, "predict"),
         "kernels": lambda: experiment(root / KERNELS, kernels.markdown, "bandwidth"),
