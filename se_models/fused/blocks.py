@@ -174,12 +174,10 @@ class FusedBlock(nn.Module):
     def _branch_with_inner(self, x: Tensor) -> Tensor:
         """F with a gate ahead of its last convolution, behind the ReLU there.
 
-        The ReLU is taken along by whichever pass writes the map anyway.
+        The ReLU is taken along by whichever pass writes the map anyway. The map
+        is the block's own, so it is multiplied in place.
         """
-        if can_pack(x):
-            h, means = self._rectified_with_means(x)
-            return self.last.scaled(h, self._gate(means))
-        h = self._ahead_of_last(x)
+        h = self._ahead_of_last(x, relu=can_pack(x))
         if self.last.gates_weights(h):
             return self.last.scaled(h, self._gate(tail_squeeze_(h, None, None, None, None)))
         tail_(h, None, self._gate(squeeze(h, True)), None, None)

@@ -86,9 +86,9 @@ class FoldedConv(nn.Module):
         """Whether ``scaled`` multiplies the weights rather than ``x``."""
         if isinstance(x.shape[0], torch.SymInt):
             return False  # a graph that is traced for any number of images must do for several
-        # Weights that differ at every call cannot have been packed, and packing moves them again.
-        moves = 2 if self._packs and can_pack(x) else 1
-        return x.shape[0] == 1 and self.groups == 1 and moves * self.weight.numel() < x.numel()
+        if self._packs and can_pack(x):
+            return False  # weights that differ at every call cannot have been packed
+        return x.shape[0] == 1 and self.groups == 1 and self.weight.numel() < x.numel()
 
     def __getstate__(self) -> dict[str, Any]:
         # Packed weights can be neither copied nor pickled, and are soon made again.

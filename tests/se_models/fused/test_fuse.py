@@ -88,7 +88,7 @@ def test_se_in_some_blocks_fuses(config: SEConfig, trunk: Any) -> None:
         # Every tail tells the means that the next block wants; the stem's map is looked at.
         ("pre", {"excite": 8, "tail_squeeze_": 8, "squeeze": 1, "scale": 8}),
         ("identity", {"excite": 8, "tail_squeeze_": 8, "squeeze": 1, "scale": 3}),
-        ("inner", {"excite": 8, "squeeze": 8, "scale": 8, "tail_": 7, "tail_squeeze_": 1}),
+        ("inner", {"excite": 8, "squeeze": 8, "tail_": 15, "tail_squeeze_": 1}),
     ],
 )
 def test_a_block_is_few_passes(placement: Any, expected: dict[str, int], trunk: Any) -> None:
@@ -127,8 +127,11 @@ def test_means_are_taken_ahead_of_a_pointwise_convolution(
     assert inputs == [64] * 3 + [128] * 4 + [256] * 6 + [512] * 3
 
 
-def test_gates_go_where_fewest_values_are(deep_trunk: Any) -> None:
-    """Of one image into the weights of narrow convolutions, so that the map is left alone."""
+def test_gates_go_where_fewest_values_are(deep_trunk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one image into the weights of narrow convolutions, unless they are packed."""
+    packed = calls(fuse(with_se(deep_trunk, SEConfig("pre")).eval()), torch.randn(1, 3, 224, 224))
+    assert packed["se_models.scale.default"] == 16
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     model = fuse(with_se(deep_trunk, SEConfig("pre")).eval())
     one = calls(model, torch.randn(1, 3, 224, 224))
     two = calls(model, torch.randn(2, 3, 224, 224))

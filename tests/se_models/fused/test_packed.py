@@ -105,10 +105,9 @@ def test_unless_asked_for_nothing_is_packed() -> None:
     assert names["aten.convolution.default"] == 1
 
 
-@pytest.mark.parametrize(("pixels", "gated"), [(40, False), (80, True)])
-def test_gating_weights_must_be_worth_their_packing(pixels: int, gated: bool) -> None:
-    """They are moved twice as often as a map would be."""
+def test_packed_weights_are_not_gated() -> None:
+    """Gates differ at every call, and packing anew costs more than a pass over the map."""
     conv = nn.Conv2d(16, 25, 1)
-    x = torch.zeros(1, 16, pixels, 1)
-    assert FoldedConv(conv, None, packs=True).gates_weights(x) == gated
+    x = torch.zeros(1, 16, 80, 1)
     assert FoldedConv(conv, None).gates_weights(x)
+    assert not FoldedConv(conv, None, packs=True).gates_weights(x)
