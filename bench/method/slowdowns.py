@@ -20,7 +20,7 @@ from bench.method.ratios import ratios
 Tell: TypeAlias = Callable[[str], object]
 
 # Rows of the convolution that slows, from less to more than any slowdown asks for.
-ROWS = (10, 40, 150, 600)
+ROWS = (10, 40, 150, 600, 2400)
 PROCESSES = 4
 SECONDS = 5.0
 

@@ -196,19 +196,19 @@ def test_another_machine_is_refused(machinery: Machinery, tmp_path: Path) -> Non
 
 def test_rows_lie_between_what_was_measured() -> None:
     """On straight lines between the costs of those that were; none is less than one row."""
-    costs = (0.01, 0.02, 0.03, 0.1)  # of 10, 40, 150 and 600 rows
-    assert rows_for((0.01, 0.4, 2.0, 2.5, 10.0), costs) == (1, 4, 40, 95, 600)
+    costs = (0.01, 0.02, 0.03, 0.1, 0.4)  # of 10, 40, 150, 600 and 2,400 rows
+    assert rows_for((0.01, 0.4, 2.0, 2.5, 10.0, 25.0), costs) == (1, 4, 40, 95, 600, 1500)
 
 
 def test_a_calibration_that_makes_no_sense_is_refused() -> None:
     """All of the work too cheap for the largest slowdown; with what was measured."""
-    with pytest.raises(MeasuringError, match=r"600 rows must cost at least 5 %, got 4.0 %: begin"):
-        rows_for((5.0,), (0.01, 0.02, 0.03, 0.04))
+    with pytest.raises(MeasuringError, match=r"2400 rows must cost at least 5 %, got 4.0 %: beg"):
+        rows_for((5.0,), (0.01, 0.02, 0.03, 0.035, 0.04))
 
 
 def test_noise_in_a_calibration_is_borne() -> None:
     """More work that seems to cost less is taken to cost the same."""
-    (rows,) = rows_for((3.0,), (0.01, 0.02, 0.015, 0.1))
+    (rows,) = rows_for((3.0,), (0.01, 0.02, 0.015, 0.1, 0.4))
     assert 150 < rows < 250
 
 
