@@ -7,16 +7,19 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bench.measure import predict
 from bench.measure.cubins import ARCHITECTURES
 from bench.measure.predict import (
     LAUNCH_S,
     PREDICTED,
     SHORTEST_S,
+    Forecast,
     Gpu,
-    forecast,
+    Reached,
     known_gpus,
     main,
     rows,
+    works_of,
 )
 from bench.trial import Path as RunPath
 from bench.trial import Trial, Variant, Workload
@@ -38,6 +41,10 @@ def trial(
     variant = Variant(architecture, SEConfig(placement))  # type: ignore[arg-type]
     path = RunPath(transform, "cuda_graph")  # type: ignore[arg-type]
     return Trial(variant, Workload("cuda", "float32", batch=batch), path)
+
+
+def forecast(trial: Trial, gpu: Gpu, reached: Reached = predict.LIKELY) -> Forecast:
+    return predict.forecast(trial, works_of(trial), gpu, reached)
 
 
 @pytest.mark.parametrize("architecture", READ)
@@ -74,6 +81,17 @@ def test_slower_memory_or_arithmetic_takes_longer() -> None:
     assert endless.device_s == pytest.approx(68 * SHORTEST_S)
 
 
+def test_lower_shares_take_longer_by_as_much() -> None:
+    """Where one rate alone binds every operator."""
+    moving, computing = gpu(bandwidth_gb_s=1), gpu(tflops=0.01, bandwidth_gb_s=1e9)
+    wide = trial("resnet18", batch=8)
+    for share, made_up in (("bandwidth", moving), ("arithmetic", computing)):
+        half, full = (
+            forecast(wide, made_up, Reached(**{share: reached})).device_s for reached in (0.5, 1)
+        )
+        assert half == pytest.approx(2 * full, rel=0.02)
+
+
 def test_code_of_a_compiler_is_not_predicted() -> None:
     """Nobody knows its operators."""
     compiled = Trial(Variant("resnet18"), Workload("cuda"), RunPath(executor="compile"))
@@ -89,6 +107,8 @@ def test_every_placement_has_a_row_by_every_path() -> None:
     assert (trunks["overhead_pct"] == 0).all()
     standard = found[found["placement"] == "standard"].set_index("path")["overhead_pct"]
     assert 0 < standard["fused+cuda_graph"] < standard["cuda_graph"]
+    assert (found["overhead_low_pct"] <= found["overhead_pct"] + 1e-9).all()
+    assert (found["overhead_pct"] <= found["overhead_high_pct"] + 1e-9).all()
 
 
 def test_the_command_says_that_it_predicts(
