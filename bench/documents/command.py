@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     else:
         for run in known.values():
             write_table(run.frame, root / run.folder)
-            plots.draw(run.frame, root / run.folder / "plots")
+            plots.draw(run.frame, root / run.folder / "plots", run.plots)
     made = parts(known, root)
     for name, sources in DOCUMENTS.items():
         path = root / name

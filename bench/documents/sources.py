@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.ledger import Ledger
+from bench.plots import NAMES
 from bench.record import read
 from bench.run.run_file import RECORDS
 from bench.table import trials_frame
@@ -42,6 +43,11 @@ class Run:
     folder: Path
     ledger: Ledger
     frame: pd.DataFrame
+
+    @property
+    def plots(self) -> tuple[str, ...]:
+        """The names of those that are committed; of a run of many settings what is shown."""
+        return ("paths",) if self.folder == PATHS else NAMES
 
 
 def runs(root: Path) -> dict[Path, Run]:

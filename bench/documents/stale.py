@@ -23,7 +23,7 @@ def stale_run(run: Run, root: Path) -> Iterator[str]:
     for name in _stale_tables(run.frame, folder):
         yield f"{run.folder / name} does not follow from the records"
     drawn = json.loads((folder / "plots" / plots.DIGESTS).read_text(encoding="utf-8"))
-    for name, digest in plots.digests(run.frame).items():
+    for name, digest in plots.digests(run.frame, run.plots).items():
         files = [folder / "plots" / f"{name}{suffix}" for suffix in (".png", ".svg")]
         if drawn.get(name) != digest or not all(file.exists() for file in files):
             yield f"{run.folder / 'plots' / name} does not show the records' data"

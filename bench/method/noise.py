@@ -18,7 +18,7 @@ from scipy.special import stdtrit
 from bench.method.effects import Series, drifting, independent, remembered
 from bench.stats import MAD_TO_SD, Array
 
-# Of single pairs, as `bench.stats.spread` measures it.
+# Of single pairs, as `bench.stats.spread` measures it: what committed runs show, or more.
 SCATTER = 0.06
 TAIL_DEGREES = 2.5
 # From the start of a process to its end, the standard deviation over processes.

@@ -13,7 +13,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
@@ -47,6 +47,7 @@ PLOTS: tuple[Plot, ...] = (
 )
 # Of settings that differ in nothing but their path.
 ACROSS_PATHS: tuple[Plot, ...] = (Plot("paths", paths.data, paths.title, paths.draw),)
+NAMES = tuple(plot.name for plot in (*PLOTS, *ACROSS_PATHS))
 
 
 @dataclass(frozen=True)
@@ -63,20 +64,21 @@ class _Sheet:
         return digest(self.data, self.plot.title(self.data), self.subtitle)
 
 
-def draw(frame: pd.DataFrame, folder: Path) -> list[Path]:
+def draw(frame: pd.DataFrame, folder: Path, names: Container[str] = NAMES) -> list[Path]:
     """Draw every figure of every setting that has something to show.
 
     Args:
         frame: a row per trial; settings are told apart by its ``setting``.
         folder: is made if missing. Files of the same name are overwritten, and
             figures of an earlier ``draw`` that are none of this one's removed.
+        names: of the plots that are wanted.
 
     Returns:
         The files written: a PNG and an SVG per figure, then ``digests.json``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written, found = [], {}
-    for sheet in _sheets(frame):
+    for sheet in _sheets(frame, names):
         written += style.save(sheet.plot.draw(sheet.data, sheet.subtitle), folder, sheet.stem)
         found[sheet.stem] = sheet.digest
     listing = folder / DIGESTS
@@ -93,9 +95,9 @@ def _listed(listing: Path) -> set[str]:
     return set(json.loads(listing.read_text(encoding="ascii"))) if listing.exists() else set()
 
 
-def digests(frame: pd.DataFrame) -> dict[str, str]:
+def digests(frame: pd.DataFrame, names: Container[str] = NAMES) -> dict[str, str]:
     """The digest of every figure that ``draw`` would write, by its stem, without drawing."""
-    return {sheet.stem: sheet.digest for sheet in sorted(_sheets(frame), key=_stem)}
+    return {sheet.stem: sheet.digest for sheet in sorted(_sheets(frame, names), key=_stem)}
 
 
 def digest(data: pd.DataFrame, title: str, subtitle: str) -> str:
@@ -122,23 +124,23 @@ def _canonical(value: object) -> str:
     return "" if math.isnan(number) else f"{number + 0.0:.6g}"  # -0.0 is 0
 
 
-def _sheets(frame: pd.DataFrame) -> Iterator[_Sheet]:
+def _sheets(frame: pd.DataFrame, names: Container[str]) -> Iterator[_Sheet]:
     if frame.empty:
         return
+    across = [plot for plot in ACROSS_PATHS if plot.name in names]
+    single = [plot for plot in PLOTS if plot.name in names]
     works = work_of(frame)
     for work, of_work in frame.groupby(works):
         suffix = f"-{_slug(str(work))}" if works.nunique() > 1 else ""
-        yield from _of(ACROSS_PATHS, of_work, suffix, style.subtitle(of_work, with_path=False))
+        yield from _of(across, of_work, suffix, style.subtitle(of_work, with_path=False))
         for path, rows in of_work.groupby("path"):
             if rows["status"].eq("unsupported").all():
                 continue  # what could be counted of it says nothing of this machine
             by = "" if path == "eager" else f"-{_slug(str(path))}"
-            yield from _of(PLOTS, rows, suffix + by, style.subtitle(rows))
+            yield from _of(single, rows, suffix + by, style.subtitle(rows))
 
 
-def _of(
-    chosen: tuple[Plot, ...], rows: pd.DataFrame, suffix: str, subtitle: str
-) -> Iterator[_Sheet]:
+def _of(chosen: Sequence[Plot], rows: pd.DataFrame, suffix: str, subtitle: str) -> Iterator[_Sheet]:
     for plot in chosen:
         data = plot.data(rows)
         if not data.empty:

@@ -60,7 +60,7 @@ def test_processes_and_runs_differ(noise: Noise, rng: np.random.Generator) -> No
 
 
 def test_the_scatter_is_that_of_the_committed_run() -> None:
-    """Of its control arms, block by block, in the middle; within a third."""
+    """Of its control arms, block by block, in the middle; or more, but at most twice as much."""
     ledger = Ledger(read(COMMITTED))
     found = [
         spread(np.concatenate(ledger.ratios(block, arm))) or 0.0
@@ -68,7 +68,7 @@ def test_the_scatter_is_that_of_the_committed_run() -> None:
         for arm in planned.arms
         if arm.role == "control"
     ]
-    assert pytest.approx(float(np.median(found)), rel=1 / 3) == SCATTER
+    assert float(np.median(found)) <= SCATTER <= 2 * float(np.median(found))
 
 
 def test_normal_noise_is_normal(rng: np.random.Generator) -> None:
