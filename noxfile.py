@@ -9,6 +9,7 @@ import hashlib
 from pathlib import Path
 
 import nox
+import nox.command
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "none"
@@ -80,6 +81,20 @@ def kernels(session: nox.Session) -> None:
 def gpu(session: nox.Session) -> None:
     """Run the tests that need a CUDA device."""
     _python(session, "-m", "pytest", "-m", "gpu", *session.posargs)
+
+
+@nox.session(requires=["env"])
+def gate(session: nox.Session) -> None:
+    """Both gates as CI runs them: counts, and times against origin/main, or -- --base REV."""
+    times = session.posargs or ("--base", "origin/main")
+    failed = []
+    for name, flags in (("exact", ()), ("gate", times)):
+        try:
+            _python(session, "-m", "bench", name, *flags)
+        except nox.command.CommandFailed:
+            failed.append(name)
+    if failed:
+        session.error(f"failed: {', '.join(failed)}")
 
 
 @nox.session(requires=["env"])

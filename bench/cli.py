@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import commands
-from bench.options import add_effort, add_grid, add_out, seconds
+from bench.options import add_effort, add_grid, add_out, percent, seconds
 from bench.trial import DEVICES
 
 DESCRIPTION = """\
@@ -87,6 +87,46 @@ examples:
   %(prog)s --device cpu --checks-only
 
 exit codes: 0 all is right; 1 something is wrong; 2 there is no such device
+"""
+EXACT = """\
+Hold what can be counted against a committed baseline: an exact gate.
+
+Parameters, multiply-adds, element-wise operations, ideal bytes, operators and
+live bytes of ResNet-18 and -50 in every placement, as written and fused, and the
+graphs that torch's compiler makes of them. They follow from shapes alone, so
+that any machine will do and any difference is real. A variant that vanished or
+appeared is a difference too.
+"""
+EXACT_EXAMPLES = """\
+examples:
+  %(prog)s                                     compare with results/baseline
+  %(prog)s --update                            make the baseline anew, to be committed
+
+exit codes: 0 all is as it was; 1 something differs, or could not be counted; 2 there
+is no baseline, or wrong usage
+"""
+GATE = """\
+Hold the times of this source against another revision's: a gate for CI.
+
+Processes of the base and of this source take turns in random order, on the same
+machine in the same minutes, beside second processes of the base, the control: what
+two processes of the same source differ by fails no build. Several such triples
+are started, and what looks slower by more than the threshold is measured again
+by fresh ones before it counts. The base is where this branch left --base.
+"""
+GATE_EXAMPLES = """\
+examples:
+  %(prog)s --base origin/main                  every placement, as written and fused
+  %(prog)s --base HEAD~3 --placements standard,inner --paths eager --budget 3m
+  %(prog)s --base v1.2 --threshold 5           only what is 5 %% slower counts
+  %(prog)s --base main --factory my_models.speed:small --factory my_models.speed:large
+
+Your own: a factory is called without arguments, and returns a tuple of a model and
+its inputs, or a callable without arguments that runs one forward. Its package is
+taken from both revisions.
+
+exit codes: 0 nothing has regressed; 1 something has, or no longer runs; 2 it could
+not be compared, and a line says why; 130 interrupted
 """
 # What is wrong with a path that was given; other OSErrors are the machine's.
 _BAD_PATH = (
@@ -175,6 +215,54 @@ def _parser() -> argparse.ArgumentParser:
         "predict", help="say what SE would cost on a GPU that is not here", add_help=False
     )
     predict.set_defaults(command=commands.predict)
+
+    exact = _add(
+        subparsers, "exact", commands.exact, "compare what can be counted with a baseline",
+        EXACT, EXACT_EXAMPLES,
+    )  # fmt: skip
+    exact.add_argument(
+        "--baseline", type=Path, default=Path("results/baseline"), metavar="DIR",
+        help="folder of the baseline (default: %(default)s)",
+    )  # fmt: skip
+    exact.add_argument("--update", action="store_true", help="write the baseline")
+
+    gate = _add(
+        subparsers, "gate", commands.gate, "compare times with another revision's",
+        GATE, GATE_EXAMPLES,
+    )  # fmt: skip
+    gate.add_argument(
+        "--base", required=True, metavar="REV", help="what this branch will be merged into"
+    )
+    gate.add_argument(
+        "--threshold", type=percent, default=2.0, metavar="PERCENT",
+        help="the least slowdown that counts (default: %(default)s)",
+    )  # fmt: skip
+    gate.add_argument(
+        "--budget", type=seconds, default=300.0, metavar="TIME",
+        help="wall time such as 90s or 5m, for as long as a verdict is open (default: 5m)",
+    )  # fmt: skip
+    gate.add_argument(
+        "--factory", action="append", metavar="MODULE:NAME",
+        help="what is measured in place of this suite's grid; may be repeated",
+    )  # fmt: skip
+    gate.add_argument(
+        "--package", metavar="NAME",
+        help="what is taken from either revision (default: se_models, or the factory's)",
+    )  # fmt: skip
+    gate.add_argument(
+        "--even-if-equal", action="store_true",
+        help="measure though the package is what it was, as a check of the machine",
+    )  # fmt: skip
+    gate.add_argument("--seed", type=int, default=0, help="of all orders (default: %(default)s)")
+    gate.add_argument(
+        "--out", type=Path, default=Path("results/local/gate"), metavar="DIR",
+        help="folder of gate.json and the picture (default: %(default)s)",
+    )  # fmt: skip
+    add_grid(
+        gate,
+        "Every flag takes a comma-separated list and may be repeated; all combinations\n"
+        "are compared. By default ResNet-18 in every placement at r = 16, eager and fused.",
+    )
 
     compare = _add(
         subparsers, "compare", commands.compare, "compare two variants, or two runs",

@@ -10,11 +10,12 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.environment import has_cuda
-from bench.options import grid_from
+from bench.options import grid_from, with_given
 from bench.waiting import variables
 
 if TYPE_CHECKING:
@@ -115,6 +116,40 @@ def compare(options: argparse.Namespace) -> int:
     names = (options.a, options.b)
     compare_by_name(Request(names, options.out, options.json, options.csv), console_for_output())
     return 0
+
+
+def exact(options: argparse.Namespace) -> int:
+    """Hold counts against the baseline, or make it anew."""
+    from bench.gate.exact_command import check, update
+
+    return update(options.baseline) if options.update else check(options.baseline)
+
+
+def gate(options: argparse.Namespace) -> int:
+    """Compare this source's times with another revision's."""
+    from bench.cpus import default_threads
+    from bench.gate import command
+
+    grid = with_given(replace(command.GRID, threads=(default_threads(),)), options)
+    if len(grid.threads) != 1:
+        raise ValueError(f"threads must be one number for all of a gate, got {grid.threads}")
+    if grid.devices != ("cpu",):
+        raise ValueError("device must be cpu: the gate times no GPU yet")
+    factories = {name: name for name in options.factory or ()}
+    package = options.package or next(iter(factories), "se_models").partition(":")[0].split(".")[0]
+    return command.gate(
+        command.Request(
+            base=options.base,
+            package=package,
+            variants=factories or command.of_trials(grid.trials()),
+            threads=grid.threads[0],
+            threshold=options.threshold / 100,
+            budget_s=options.budget,
+            out=options.out,
+            seed=options.seed,
+            even_if_equal=options.even_if_equal,
+        )
+    )
 
 
 def _frame(out: Path) -> pd.DataFrame:

@@ -23,6 +23,9 @@ T = TypeVar("T")
 
 DEFAULT_OUT = Path("results/local")
 _SE_FLAGS = ("placements", "reductions", "stages", "blocks", "min_hiddens")
+_GRID = """\
+Every flag takes a comma-separated list and may be repeated; all combinations
+are measured. The plain trunk and a control always ride along."""
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -36,13 +39,9 @@ def add_out(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_grid(parser: argparse.ArgumentParser) -> None:
+def add_grid(parser: argparse.ArgumentParser, description: str = _GRID) -> None:
     """The flags that span the grid; what is not given stays None, to tell it from a default."""
-    grid = parser.add_argument_group(
-        "the grid",
-        "Every flag takes a comma-separated list and may be repeated; all combinations\n"
-        "are measured. The plain trunk and a control always ride along.",
-    )
+    grid = parser.add_argument_group("the grid", description)
     _add_axis(
         grid, "--architectures", _name, f"from {', '.join(ARCHITECTURES)} (default: resnet18)"
     )
@@ -97,7 +96,7 @@ def add_effort(parser: argparse.ArgumentParser) -> None:
     )
     effort.add_argument(
         "--precision",
-        type=_percent,
+        type=percent,
         default=1.0,
         metavar="PERCENT",
         help="half-width of the 95 %% interval at which an overhead is precise enough, in percent "
@@ -133,6 +132,11 @@ def grid_from(options: argparse.Namespace) -> Grid:
         extra=() if chooses_se else LATE_STAGE,
         other_paths=() if chooses_se or options.paths is not None else OTHER_PATHS,
     )
+    return with_given(grid, options)
+
+
+def with_given(grid: Grid, options: argparse.Namespace) -> Grid:
+    """The grid with those axes that flags have set."""
     given = {
         name: tuple(dict.fromkeys(getattr(options, name)))
         for name in Grid.__dataclass_fields__
@@ -169,7 +173,8 @@ def _add_axis(
     )
 
 
-def _percent(text: str) -> float:
+def percent(text: str) -> float:
+    """A positive number, in percent."""
     try:
         value = float(text)
     except ValueError:

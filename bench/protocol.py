@@ -79,15 +79,54 @@ class CloseBlock(_Command, frozen=True, tag="close"):
     """Answered by an Outcome ``ok`` for each arm that rode."""
 
 
-Command = CountTrials | MeasureMemory | MakeReferences | OpenBlock | RunRound | CloseBlock
+class Hold(_Command, frozen=True, tag="hold"):
+    """Build what is to be compared between source trees, and run it until warm; answered by Held.
+
+    ``what`` is a trial as JSON, which the other tree may not know, or the
+    ``module:factory`` of something that is not ours.
+    """
+
+    what: str
+
+
+class RunHeld(_Command, frozen=True, tag="run"):
+    """Run once what is held at a place; answered by Sample."""
+
+    place: int
+
+
+Command = (
+    CountTrials | MeasureMemory | MakeReferences | OpenBlock | RunRound | CloseBlock
+    | Hold | RunHeld
+)  # fmt: skip
 
 
 class Ready(msgspec.Struct, frozen=True, tag_field="kind", tag="ready"):
     """The command is done."""
 
 
+class Tree(msgspec.Struct, frozen=True, tag_field="kind", tag="tree"):
+    """Where a process has found the package whose source trees are compared."""
+
+    file: str
+
+
+class Held(msgspec.Struct, frozen=True, tag_field="kind", tag="held"):
+    """The place of what was built, or why it could not be."""
+
+    place: int | None
+    reason: str | None = None
+
+
+class Sample(msgspec.Struct, frozen=True, tag_field="kind", tag="sample"):
+    """One forward, by the process's clock, and the CPU time of all its threads."""
+
+    wall_s: float
+    cpu_s: float
+
+
 Answer = Record | Reference | Preparing
-Reply = Answer | Ready
+Reply = Answer | Tree | Held | Sample | Ready
 
 _COMMANDS = msgspec.json.Decoder(Command)
 _REPLIES = msgspec.json.Decoder(Reply)

@@ -32,8 +32,8 @@ POWER = 0.8
 
 def judge(ratios: Sequence[Evidence]) -> list[Verdict]:
     """The verdict on each ratio of a variant to its trunk, all of them one grid."""
-    slower = _discovered([ratio.p_above(1.0) for ratio in ratios])
-    not_slower = _discovered([ratio.p_below(1.0 + MARGIN) for ratio in ratios])
+    slower = discovered([ratio.p_above(1.0) for ratio in ratios])
+    not_slower = discovered([ratio.p_below(1.0 + MARGIN) for ratio in ratios])
     return [
         "slower" if is_slower else "not slower" if is_not else "undecided"
         for is_slower, is_not in zip(slower, not_slower, strict=True)
@@ -42,7 +42,7 @@ def judge(ratios: Sequence[Evidence]) -> list[Verdict]:
 
 def differing(ratios: Sequence[Evidence]) -> list[bool]:
     """Which ratios are not 1, be they above or below it, beyond doubt."""
-    return _discovered(
+    return discovered(
         [min(1.0, 2 * min(ratio.p_above(1.0), ratio.p_below(1.0))) for ratio in ratios]
     )
 
@@ -64,9 +64,10 @@ def detectable(ratios: Sequence[Evidence]) -> list[float]:
     ]
 
 
-def _discovered(p_values: list[float]) -> list[bool]:
+def discovered(p_values: list[float], rate: float = FALSE_DISCOVERY_RATE) -> list[bool]:
+    """Which hypotheses are rejected, such that in the long run a share ``rate`` of them is not."""
     if not p_values:
         return []
     from scipy.stats import false_discovery_control  # takes long to import
 
-    return [bool(p <= FALSE_DISCOVERY_RATE) for p in false_discovery_control(p_values)]
+    return [bool(p <= rate) for p in false_discovery_control(p_values)]

@@ -7,12 +7,14 @@ import contextlib
 import os
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar, cast
 
-from bench.protocol import Answer, Command, Ready, decode_reply, encode
+from bench.protocol import Answer, Command, Ready, Reply, decode_reply, encode
 from bench.record import Status
+
+T = TypeVar("T")
 
 # The longest line a worker may send: a reference of a batch of thousands.
 _LINE_LIMIT = 2**28
@@ -35,8 +37,11 @@ class WorkerProcess:
     its standard input then ends.
     """
 
-    def __init__(self, argv: Sequence[str], *, timeout_s: float) -> None:
+    def __init__(
+        self, argv: Sequence[str], *, timeout_s: float, environment: Mapping[str, str] | None = None
+    ) -> None:
         self._argv = tuple(argv)
+        self._environment = environment  # None: this process's own
         self._timeout_s = timeout_s
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed on exit
         self._oom_kills = _oom_kills()
@@ -49,6 +54,7 @@ class WorkerProcess:
             stdout=asyncio.subprocess.PIPE,
             stderr=self._errors,
             start_new_session=True,
+            env=self._environment,
             limit=_LINE_LIMIT,
         )
         return self
@@ -67,8 +73,8 @@ class WorkerProcess:
 
     async def greet(self) -> AsyncIterator[Answer]:
         """What the worker says of itself once it is ready."""
-        async for record in self._answer():
-            yield record
+        async for reply in self._replies():
+            yield cast(Answer, reply)
 
     async def ask(self, command: Command) -> AsyncIterator[Answer]:
         """Send a command and yield what answers it.
@@ -76,15 +82,31 @@ class WorkerProcess:
         Raises:
             WorkerDied: if it ends, or says nothing for the timeout, before it is ready again.
         """
+        await self._send(command)
+        async for reply in self._replies():
+            yield cast(Answer, reply)
+
+    async def one(self, kind: type[T], command: Command | None = None) -> T:
+        """The only answer to a command, which is of this kind; or to none, as a greeting.
+
+        Raises:
+            WorkerDied: as `ask` does.
+        """
+        if command is not None:
+            await self._send(command)
+        (reply,) = [reply async for reply in self._replies()]
+        if not isinstance(reply, kind):
+            raise TypeError(f"answer must be a {kind.__name__}, got {reply!r}")
+        return reply
+
+    async def _send(self, command: Command) -> None:
         stdin = self._running().stdin
         assert stdin is not None
         with contextlib.suppress(ConnectionError):  # reading will tell how it died
             stdin.write(encode(command))
             await stdin.drain()
-        async for record in self._answer():
-            yield record
 
-    async def _answer(self) -> AsyncIterator[Answer]:
+    async def _replies(self) -> AsyncIterator[Reply]:
         stdout = self._running().stdout
         assert stdout is not None
         while True:

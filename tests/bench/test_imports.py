@@ -13,7 +13,7 @@ CORE = {
     f"bench.{name}"
     for name in (
         "trial", "grid", "order", "record", "ledger", "breakdown", "doubt", "quota", "cpus",
-        "environment", "stats", "verdict", "waiting", "protocol", "options", "files",
+        "environment", "stats", "verdict", "waiting", "protocol", "options", "files", "exact",
     )
 }  # fmt: skip
 SHOWING = {
@@ -61,12 +61,17 @@ RULES = [
         LIGHT | {"pandas", "matplotlib"},
     ),
     (
+        {"bench.gate"},
+        {"bench.gate", "bench.run.worker_process"} | SHOWING | CORE,
+        LIGHT | {"rich", "pandas", "matplotlib"},
+    ),
+    (
         {"bench.measure"},
         {"bench.measure"} | CORE | {"se_models"},
         LIGHT | {"torch", "torchvision", "fvcore", "onnxruntime", "openvino", "cuda"},
     ),
     ({"bench.cli"}, {"bench.commands", "bench.options", "bench.trial"}, set()),
-    ({"bench.commands"}, CORE | SHOWING | CONFIG | {"bench.run"}, {"rich", "pandas"}),
+    ({"bench.commands"}, CORE | SHOWING | CONFIG | {"bench.run", "bench.gate"}, {"rich", "pandas"}),
     ({"bench.__main__"}, {"bench.cli"}, set()),
 ]
 
@@ -119,6 +124,7 @@ def test_no_module_imports_what_its_rule_forbids(graph: grimp.ImportGraph) -> No
         "import bench.table, bench.summary, bench.plots, bench.compare.command",
         "import bench.documents.command",
         "import bench.run.command",
+        "import bench.gate.command, bench.gate.exact_command",
         "import se_models.config",
     ],
 )

@@ -1,0 +1,68 @@
+"""What the exact gate counts, and what its counting processes tell of it.
+
+All of it follows from shapes alone, so it is the same on every machine. What a
+compiler makes of a model is its own affair, though, and told apart.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from bench.grid import Grid
+from bench.record import Counts
+from bench.trial import Path, Trial
+
+# Both kinds of block, every placement, as written and fused.
+GRID = Grid(architectures=("resnet18", "resnet50"), reductions=(16,), paths=(Path(), Path("fused")))
+QUANTITIES = (
+    "params", "se_params", "macs", "elementwise_ops", "ideal_bytes", "operators",
+    "live_peak_bytes",
+)  # fmt: skip
+# They may change with torch's version, and with what its compiler finds the CPU can do.
+COMPILED = ("graphs", "graph_breaks", "graph_operators")
+
+
+class Versions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind"):
+    """What counting depends on, beside the source."""
+
+    torch: str
+    torchvision: str
+    cpu_capability: str
+
+    def differences(self, before: Versions) -> list[str]:
+        """One line for each field in which ``before`` differs from these."""
+        return [
+            f"{name} was {getattr(before, name)}, is {getattr(self, name)}"
+            for name in self.__struct_fields__
+            if getattr(self, name) != getattr(before, name)
+        ]
+
+
+class Exact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind"):
+    """The counts of a trial, and what torch's compiler makes of its model.
+
+    ``graphs`` are those into which the forward is cut at ``graph_breaks``
+    places; ``graph_operators`` are called in them.
+    """
+
+    counts: Counts
+    graphs: int
+    graph_breaks: int
+    graph_operators: int
+
+    def row(self) -> dict[str, str | int]:
+        """The variant, its transform, and a number for every quantity."""
+        trial = self.counts.trial
+        return {
+            **name_of(trial),
+            **{name: getattr(self.counts, name) for name in QUANTITIES},
+            **{name: getattr(self, name) for name in COMPILED},
+        }
+
+
+Told = Versions | Exact
+
+
+def name_of(trial: Trial) -> dict[str, str]:
+    """By what a baseline finds a trial again."""
+    return {"variant": trial.variant.key, "transform": trial.path.transform}

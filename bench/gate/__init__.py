@@ -1,0 +1,1 @@
+"""Two gates for continuous integration: of counts, which are exact, and of times, which are not."""

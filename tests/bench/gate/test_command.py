@@ -1,0 +1,190 @@
+"""The gate from a revision to an exit code: on small repositories, and on real models."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bench.cli import main
+from bench.gate import triple
+from bench.gate.ci import SUMMARY
+from tests.bench.gate import fake_candidate
+from tests.bench.gate.repositories import TOY, commit, git, repository, write
+
+FAKE = (sys.executable, "-P", fake_candidate.__file__)
+QUICK, SLOW = ("--factory", "toy_models:quick"), ("--factory", "toy_models:slow")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository on a branch, with a package that tells how long it takes."""
+    folder = repository(tmp_path / "project")
+    git(folder, "switch", "-q", "-c", "topic")
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(triple, "PROCESS", FAKE)
+    return folder
+
+
+def gate(*flags: str, base: str = "main") -> int:
+    return main(["gate", "--base", base, "--out", "out", "--budget", "20s", *flags])
+
+
+def nothing_is_left(folder: Path) -> bool:
+    started = [p for p in psutil.Process().children(recursive=True) if p.is_running()]
+    candidates = [p for p in started if "candidate" in " ".join(p.cmdline())]
+    return git(folder, "worktree", "list").count("\n") == 0 and not candidates
+
+
+def test_a_slower_head_fails_by_name(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing else does; the report is on the console, in the summary, in files."""
+    write(project, TOY.format(ms=2.1))
+    commit(project)
+    monkeypatch.setenv(SUMMARY, str(project / "summary.md"))
+    assert gate(*QUICK, *SLOW) == 1
+    told = capsys.readouterr().out
+    assert "## Timing gate: failed" in told
+    assert "**toy_models:quick is 5." in told
+    assert (project / "summary.md").read_text() == f"{told}\n"
+    found = json.loads((project / "out" / "gate.json").read_text())
+    verdicts = {each["variant"]: each["verdict"] for each in found["variants"]}
+    assert verdicts == {"toy_models:quick": "regressed", "toy_models:slow": "unchanged"}
+    assert found["variants"][0]["change_pct"] == pytest.approx(5.0, abs=1.0)
+    assert found["variants"][0]["confirmed_pct"] == pytest.approx(5.0, abs=1.0)
+    assert {path.name for path in (project / "out").iterdir()} == {
+        "gate.json", "gate.png", "gate.svg",
+    }  # fmt: skip
+    assert nothing_is_left(project)
+
+
+def test_an_equal_head_passes(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Measured only if asked for."""
+    commit(project)
+    assert gate(*QUICK) == 0
+    assert "nothing was measured" in capsys.readouterr().out
+    assert gate(*QUICK, "--even-if-equal") == 0
+    assert "## Timing gate: passed" in capsys.readouterr().out
+
+
+def test_a_faster_head_passes(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is called improved; uncommitted changes are head's, and noted."""
+    write(project, TOY.format(ms=1.8))
+    assert gate(*QUICK) == 0
+    told = capsys.readouterr()
+    assert "improved" in told.out
+    assert "- Note: toy_models has uncommitted changes" in told.out
+
+
+def test_what_the_base_lacks_is_not_comparable(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A new variant passes beside others, and alone there is nothing to compare."""
+    write(project, TOY.format(ms=2) + "\n\ndef new():\n    return forward\n")
+    assert gate(*QUICK, "--factory", "toy_models:new") == 0
+    assert "not comparable (the base cannot run it: AttributeError" in capsys.readouterr().out
+    assert gate("--factory", "toy_models:new") == 2
+    assert "## Timing gate: could not compare" in capsys.readouterr().out
+
+
+def test_what_head_lacks_is_broken(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A variant that vanished never passes."""
+    write(project, TOY.format(ms=2).replace("def slow", "def gone"))
+    assert gate(*QUICK, *SLOW) == 1
+    assert "**toy_models:slow no longer runs**" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "line"),
+    [
+        ("raise ImportError('no such thing')", None, "base cannot import toy_models: .*no such"),
+        (None, "import nonesuch_package", "head cannot import toy_models: .*nonesuch_package"),
+        (None, TOY.format(ms=2) + "DIES = True", "the process of head died: .* ended with code 3"),
+    ],
+    ids=["base does not import", "head does not import", "a process dies"],
+)
+def test_what_cannot_run_is_refused(
+    base: str | None,
+    head: str | None,
+    line: str,
+    project: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """With the code for that, which is not that of a regression."""
+    if base is not None:
+        write(project, base)
+        commit(project)
+        git(project, "branch", "-f", "main")
+    write(project, head or TOY.format(ms=2))
+    assert gate(*QUICK) == 2
+    (told,) = [each for each in capsys.readouterr().err.splitlines() if "could not" in each]
+    assert re.search(line, told)
+    assert nothing_is_left(project)
+
+
+def test_wrong_usage_is_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A revision that is none, a device and threads that a gate cannot have."""
+    assert gate(*QUICK, base="nonesuch") == 2
+    assert "got 'nonesuch'" in capsys.readouterr().err
+    assert gate("--device", "cuda") == 2
+    assert "device must be cpu" in capsys.readouterr().err
+    assert gate("--threads", "1,2") == 2
+    assert "threads must be one number" in capsys.readouterr().err
+    assert git(project, "worktree", "list").count("\n") == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_nothing_behind(number: int, project: Path) -> None:
+    """No process and no worktree, while it measures."""
+    script = (
+        "import sys; from bench.gate import triple; from bench.cli import main; "
+        f"triple.PROCESS = {FAKE!r}; sys.exit(main(sys.argv[1:]))"
+    )
+    flags = ("gate", "--base", "main", *QUICK, "--even-if-equal", "--budget", "10m")
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, *flags], stderr=subprocess.PIPE, text=True, cwd=project
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "measuring" in line:
+            break
+    children = psutil.Process(process.pid).children()
+    assert len(children) == 3
+    process.send_signal(number)
+    _, told = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "interrupted" in told
+    deadline = time.monotonic() + 10
+    while any(child.is_running() for child in children) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(child.is_running() for child in children)
+    assert git(project, "worktree", "list").count("\n") == 0
+
+
+@pytest.mark.slow
+def test_real_processes_measure_a_factory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Three triples of processes with torch; a sleep that is half as long again is found."""
+    folder = repository(tmp_path / "project", ms=4)
+    monkeypatch.chdir(folder)
+    write(folder, TOY.format(ms=6))
+    assert gate(*QUICK, "--threads", "1") == 1
+    told = capsys.readouterr().out
+    assert "toy_models:quick is " in told
+
+
+@pytest.mark.slow
+def test_real_models_are_compared(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """This suite's own package with itself."""
+    flags = ("--placements", "standard", "--paths", "eager", "--size", "64", "--even-if-equal")
+    assert main(["gate", "--base", "HEAD", "--out", str(tmp_path), *flags]) == 0
+    assert "resnet18/standard-r16" in capsys.readouterr().out
