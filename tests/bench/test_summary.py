@@ -36,6 +36,7 @@ def printed(frame: pd.DataFrame, width: int) -> list[str]:
 @pytest.mark.parametrize("width", [60, 80, 100, 140])
 def test_a_narrow_console_loses_columns_and_no_digit(frame: pd.DataFrame, width: int) -> None:
     """Every variant keeps its whole name, its overhead and its interval on one line."""
+    frame = frame[frame["path"] == "eager"]  # or a name would stand in several tables
     lines = printed(frame, width)
     assert not any("…" in line for line in lines)
     for row in frame.dropna(subset=["overhead_pct"]).itertuples():
