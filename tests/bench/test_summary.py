@@ -47,7 +47,7 @@ def test_a_narrow_console_loses_columns_and_no_digit(frame: pd.DataFrame, width:
 
 def test_a_wide_console_shows_all(frame: pd.DataFrame) -> None:
     """At 140 columns nothing is left out."""
-    (header,) = [line for line in printed(frame, 140) if "procs" in line]
+    header = next(line for line in printed(frame, 140) if "procs" in line)
     assert header.rstrip().endswith("RSS MiB")
 
 
