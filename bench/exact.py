@@ -10,7 +10,7 @@ import msgspec
 
 from bench.grid import Grid
 from bench.record import Counts
-from bench.trial import Path, Trial
+from bench.trial import Path
 
 # Both kinds of block, every placement, as written and fused.
 GRID = Grid(architectures=("resnet18", "resnet50"), reductions=(16,), paths=(Path(), Path("fused")))
@@ -54,15 +54,11 @@ class Exact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
         """The variant, its transform, and a number for every quantity."""
         trial = self.counts.trial
         return {
-            **name_of(trial),
+            "variant": trial.variant.key,
+            "transform": trial.path.transform,
             **{name: getattr(self.counts, name) for name in QUANTITIES},
             **{name: getattr(self, name) for name in COMPILED},
         }
 
 
 Told = Versions | Exact
-
-
-def name_of(trial: Trial) -> dict[str, str]:
-    """By what a baseline finds a trial again."""
-    return {"variant": trial.variant.key, "transform": trial.path.transform}

@@ -49,7 +49,7 @@ def row(pair: Pair) -> dict[str, Any]:
         "trial_a": pair.a.key,
         "trial_b": pair.b.key,
         "paired": None if time is None else time.is_paired,
-        **_percents("change", None if ratio is None else ratio.interval().scaled(1.0, -1.0)),
+        **percents("change", None if ratio is None else ratio.interval().scaled(1.0, -1.0)),
         "verdict": pair.verdict,
         "detectable_pct": None if reach is None or math.isinf(reach) else 100 * reach,
         "reason": pair.reason if time is None else time.doubt,
@@ -57,13 +57,13 @@ def row(pair: Pair) -> dict[str, Any]:
     for place, side in enumerate("ab"):
         cells[f"rounds_{side}"] = None if time is None else time.rounds[place]
         cells[f"processes_{side}"] = None if time is None else time.processes[place]
-        cells |= _percents(f"overhead_{side}", None if time is None else time.overheads[place])
+        cells |= percents(f"overhead_{side}", None if time is None else time.overheads[place])
     for count in pair.counts:
         cells |= {f"{count.name}_a": count.before, f"{count.name}_b": count.after}
     return cells
 
 
-def _percents(name: str, fraction: Interval | None) -> dict[str, float | None]:
+def percents(name: str, fraction: Interval | None) -> dict[str, float | None]:
     """The estimate and the ends, which are None where one process alone has measured."""
     is_bounded = fraction is not None and fraction.is_bounded
     return {

@@ -12,7 +12,6 @@ by other processes before it counts.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -95,5 +94,4 @@ def detectable(known: Sequence[Known]) -> list[float]:
     Were it the only one that is slower; infinite while one triple alone has measured.
     """
     rate = FALSE_DISCOVERY_RATE / max(1, len(known))
-    reaches = [each.change.detectable(rate, POWER) for each in known]
-    return [reach if math.isfinite(reach) else math.inf for reach in reaches]
+    return [each.change.detectable(rate, POWER) for each in known]

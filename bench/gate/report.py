@@ -11,11 +11,12 @@ from typing import Any
 import msgspec
 import pandas as pd
 
+from bench.compare.export import percents
 from bench.documents.markdown import table
 from bench.files import replacing
 from bench.gate.judgement import Known
 from bench.gate.timing import Finding, compares, passes
-from bench.stats import Evidence
+from bench.stats import Evidence, Interval
 
 _UNKNOWN = "–"
 
@@ -120,8 +121,8 @@ def write_json(report: Report, path: Path) -> None:
                 "variant": finding.variant,
                 "verdict": finding.verdict,
                 "reason": finding.reason,
-                **_numbers("change", finding.known.change if finding.known else None),
-                **_numbers("control", finding.known.control if finding.known else None),
+                **percents("change", _change(finding.known.change if finding.known else None)),
+                **percents("control", _change(finding.known.control if finding.known else None)),
                 "detectable_pct": _finite(finding.detectable),
                 "confirmed_pct": _confirmed(finding.confirmed),
             }
@@ -133,15 +134,8 @@ def write_json(report: Report, path: Path) -> None:
         draft.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
 
 
-def _numbers(name: str, ratio: Evidence | None) -> dict[str, float | None]:
-    if ratio is None:
-        return dict.fromkeys((f"{name}_pct", f"{name}_low_pct", f"{name}_high_pct"))
-    interval = ratio.interval().scaled(100, -100)
-    return {
-        f"{name}_pct": interval.estimate,
-        f"{name}_low_pct": interval.low if interval.is_bounded else None,
-        f"{name}_high_pct": interval.high if interval.is_bounded else None,
-    }
+def _change(ratio: Evidence | None) -> Interval | None:
+    return None if ratio is None else ratio.interval().scaled(1.0, -1.0)
 
 
 def _confirmed(known: Known | None) -> float | None:

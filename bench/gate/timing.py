@@ -117,16 +117,22 @@ class Gate:
             GateError: if a side's processes cannot start, or die again and again.
         """
         first = _Set(self._variants)
-        await self._fill(first)
-        suspects = self._regressed(first)
+        await self._fill(first, FIRST_SHARE)
+        verdicts = first.verdicts(self._threshold)
+        suspects = [name for name, verdict in verdicts.items() if verdict == "regressed"]
         second = _Set({name: self._variants[name] for name in suspects})
         if suspects:
             self._tell(f"suspected: {', '.join(suspects)}; measuring again by fresh processes")
-            await self._fill(second)
-        return [self._finding(name, first, second) for name in self._variants]
+            await self._fill(second, 1.0)
+        return self._findings(first, second)
 
-    async def _fill(self, group: _Set) -> None:
-        """Triples until all is decided, or the time is over."""
+    async def _fill(self, group: _Set, share: float) -> None:
+        """Triples until all is decided, or the time is over.
+
+        Args:
+            group: is added to.
+            share: of the budget that it may use while it suspects anything.
+        """
         while True:
             number = len(group.triples) + 1
             self._tell(f"triple {number}: starting three processes")
@@ -142,43 +148,51 @@ class Gate:
             group.triples.append(triple)
             self.triples.append(triple)
             if not triple.times_s or (
-                len(group.triples) >= LEAST_TRIPLES and self._is_over(group, triple.wall_s)
+                len(group.triples) >= LEAST_TRIPLES and self._is_over(group, share, triple.wall_s)
             ):
                 return
 
     def _tell_of(self, number: int) -> Callable[[str], None]:
         return lambda what: self._tell(f"triple {number}: {what}")
 
-    def _is_over(self, group: _Set, next_s: float) -> bool:
+    def _is_over(self, group: _Set, share: float, next_s: float) -> bool:
         verdicts = group.verdicts(self._threshold)
         self._tell(_summary(verdicts))
         if "undecided" not in verdicts.values():
             return True
-        must_confirm = group.variants is self._variants and "regressed" in verdicts.values()
-        end_s = self._budget_s * (FIRST_SHARE if must_confirm else 1.0)
+        end_s = self._budget_s * (share if "regressed" in verdicts.values() else 1.0)
         return time.monotonic() - self._started + next_s > end_s
 
-    def _regressed(self, group: _Set) -> list[str]:
-        verdicts = group.verdicts(self._threshold)
-        return [name for name, verdict in verdicts.items() if verdict == "regressed"]
+    def _findings(self, first: _Set, second: _Set) -> list[Finding]:
+        known, confirmed = first.known(), second.known()
+        verdicts, again = (group.verdicts(self._threshold) for group in (first, second))
+        reaches = dict(zip(known, detectable(list(known.values())), strict=True))
+        findings = []
+        for name in self._variants:
+            failed = _failed(name, first)
+            if failed is not None:
+                findings.append(failed)
+                continue
+            verdict, reason = verdicts[name], None
+            if verdict == "regressed" and again.get(name) != "regressed":
+                verdict = "undecided"
+                reason = "suspected, and not confirmed by fresh processes"
+            elif verdict == "undecided" and distrusted(known[name], self._threshold):
+                reason = "two processes of the base differ by as much as would count"
+            pooled = Known.of([*first.times_s(name), *second.times_s(name)])
+            findings.append(
+                Finding(name, verdict, pooled, reaches[name], reason, confirmed.get(name))
+            )
+        return findings
 
-    def _finding(self, name: str, first: _Set, second: _Set) -> Finding:
-        for role, failed, what in _FAILED:
-            reason = first.failure(name, role)
-            if reason is not None:
-                return Finding(name, failed, reason=f"{what}: {reason}")
-        verdict = first.verdicts(self._threshold)[name]
-        known = Known.of([*first.times_s(name), *second.times_s(name)])
-        company = [Known.of(first.times_s(each)) for each in first.measured]
-        reach = detectable(company)[first.measured.index(name)]
-        confirmed = second.known().get(name)
-        reason = None
-        if verdict == "regressed" and second.verdicts(self._threshold).get(name) != "regressed":
-            verdict = "undecided"
-            reason = "suspected, and not confirmed by fresh processes"
-        elif verdict == "undecided" and distrusted(first.known()[name], self._threshold):
-            reason = "two processes of the base differ by as much as would count"
-        return Finding(name, verdict, known, reach, reason, confirmed)
+
+def _failed(name: str, group: _Set) -> Finding | None:
+    """What is said of a variant that a side could not run."""
+    for role, verdict, what in _FAILED:
+        reason = group.failure(name, role)
+        if reason is not None:
+            return Finding(name, verdict, reason=f"{what}: {reason}")
+    return None
 
 
 def _summary(verdicts: Mapping[str, Verdict]) -> str:

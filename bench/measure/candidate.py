@@ -10,12 +10,11 @@ from __future__ import annotations
 import argparse
 import gc
 import importlib
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 import torch
@@ -23,17 +22,8 @@ from torch import nn
 
 from bench.measure import subject
 from bench.measure.paths import executor_of, transformed, unsupported
-from bench.protocol import (
-    Command,
-    Held,
-    Hold,
-    Ready,
-    RunHeld,
-    Sample,
-    Tree,
-    decode_command,
-    encode,
-)
+from bench.measure.serving import own_output, serve
+from bench.protocol import Command, Held, Hold, RunHeld, Sample, Tree
 from bench.trial import Trial
 
 # The first forwards of a model build its kernels and fill the allocator.
@@ -122,21 +112,11 @@ def main() -> None:
     parser.add_argument("--package", required=True, metavar="NAME")
     parser.add_argument("--threads", required=True, type=int, metavar="N")
     options = parser.parse_args()
-    replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    replies = own_output()
     found = importlib.import_module(options.package)
     gc.freeze()  # what the imports made stays, and need not be walked
-    serve(Candidate(options.threads), Tree(found.__file__ or ""), sys.stdin.buffer, replies)
-
-
-def serve(candidate: Candidate, tree: Tree, commands: BinaryIO, replies: BinaryIO) -> None:
-    """Answer until the other side closes its end, as it does when it is killed."""
-    replies.write(encode(tree) + encode(Ready()))
-    replies.flush()
-    for line in commands:
-        answers = b"".join(map(encode, candidate.answer(decode_command(line))))
-        replies.write(answers + encode(Ready()))
-        replies.flush()
+    tree = Tree(found.__file__ or "")
+    serve(tree, Candidate(options.threads).answer, sys.stdin.buffer, replies)
 
 
 if __name__ == "__main__":

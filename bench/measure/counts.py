@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
-import torch
 from torch import nn
 
 from bench.measure.arithmetic import count_arithmetic
 from bench.measure.dispatch import Watch, meta_twin, on_meta
 from bench.measure.liveness import LiveBytes
 from bench.measure.paths import transformed
-from bench.measure.subject import DTYPES, MEMORY_FORMATS
+from bench.measure.subject import DTYPES, MEMORY_FORMATS, example_shapes
 from bench.measure.traffic import Traffic
 from bench.record import Counts
 from bench.trial import Trial
@@ -40,12 +39,7 @@ def count(trial: Trial, model: nn.Module) -> Counts:
     workload = trial.workload
     dtype = DTYPES[workload.dtype]
     memory_format = MEMORY_FORMATS[workload.layout]
-    example = torch.empty(
-        (workload.batch, 3, workload.size, workload.size),
-        dtype=dtype,
-        memory_format=memory_format,
-        device="meta",
-    )
+    example = example_shapes(workload)
     twin = meta_twin(model, dtype=dtype, memory_format=memory_format)
     arithmetic = count_arithmetic(twin, example)
     traffic = Traffic()

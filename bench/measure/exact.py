@@ -17,7 +17,7 @@ from bench.exact import Exact, Told, Versions
 from bench.measure.counts import count
 from bench.measure.dispatch import meta_twin
 from bench.measure.paths import transformed
-from bench.measure.subject import DTYPES, MEMORY_FORMATS, build_shapes
+from bench.measure.subject import DTYPES, MEMORY_FORMATS, build_shapes, example_shapes
 from bench.trial import Trial
 
 
@@ -60,10 +60,7 @@ def _traced(trial: Trial, model: ResNet) -> tuple[int, int, int]:
     twin = transformed(
         meta_twin(model, dtype=dtype, memory_format=memory_format), trial.path.transform
     )
-    example = torch.empty(
-        (workload.batch, 3, workload.size, workload.size),
-        dtype=dtype, memory_format=memory_format, device="meta",
-    )  # fmt: skip
+    example = example_shapes(workload)
     torch._dynamo.reset()  # or it would remember the model before
     with torch.no_grad():
         found = torch._dynamo.explain(twin)(example)

@@ -22,7 +22,7 @@ import torch
 from bench.files import replacing
 from bench.measure.dispatch import Call, Watch, meta_twin, on_meta
 from bench.measure.paths import transformed
-from bench.measure.subject import DTYPES, MEMORY_FORMATS, build_shapes
+from bench.measure.subject import DTYPES, MEMORY_FORMATS, build_shapes, example_shapes
 from bench.measure.traffic import Traffic, is_operator
 from bench.trial import DTYPES as DTYPE_NAMES
 from bench.trial import Path as RunPath
@@ -126,10 +126,7 @@ def works_of(trial: Trial) -> list[Work]:
     dtype, memory_format = DTYPES[workload.dtype], MEMORY_FORMATS[workload.layout]
     twin = meta_twin(build_shapes(trial.variant).eval(), dtype=dtype, memory_format=memory_format)
     model = transformed(twin, trial.path.transform)
-    example = torch.empty(
-        (workload.batch, 3, workload.size, workload.size),
-        dtype=dtype, memory_format=memory_format, device="meta",
-    )  # fmt: skip
+    example = example_shapes(workload)
     seen = _Works()
     with on_meta(model), Watch(seen):
         model(example)

@@ -41,6 +41,16 @@ def _trunk_shapes(architecture: Architecture) -> ResNet:
     return trunk
 
 
+def example_shapes(workload: Workload) -> Tensor:
+    """An input without any values, on the meta device."""
+    return torch.empty(
+        (workload.batch, 3, workload.size, workload.size),
+        dtype=DTYPES[workload.dtype],
+        memory_format=MEMORY_FORMATS[workload.layout],
+        device="meta",
+    )
+
+
 def build_blank(trial: Trial) -> ResNet:
     """A trial's network in eval mode, with made-up weights: for what depends on no value.
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import argparse
 import gc
-import os
 import sys
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 import psutil
 import torch
@@ -27,6 +25,7 @@ from bench.measure.failure import failure
 from bench.measure.memory import measure_memory
 from bench.measure.paths import unsupported
 from bench.measure.reference import refer
+from bench.measure.serving import own_output, serve
 from bench.measure.visit import Visit
 from bench.protocol import (
     Answer,
@@ -36,10 +35,7 @@ from bench.protocol import (
     MakeReferences,
     MeasureMemory,
     OpenBlock,
-    Ready,
     RunRound,
-    decode_command,
-    encode,
 )
 from bench.record import Environment, Outcome, Record
 from bench.trial import Trial
@@ -146,28 +142,15 @@ def _describe_runtime() -> Runtime:
     )
 
 
-def serve(worker: Worker, commands: BinaryIO, replies: BinaryIO) -> None:
-    """Answer until the other side closes its end, as it does when it is killed."""
-    replies.write(encode(worker.environment()))
-    replies.write(encode(Ready()))
-    replies.flush()
-    for line in commands:
-        for record in worker.answer(decode_command(line)):
-            replies.write(encode(record))
-            replies.flush()
-        replies.write(encode(Ready()))
-        replies.flush()
-
-
 def main() -> None:
     """Serve on standard input and output; what else prints goes to standard error."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keep", type=Path, metavar="DIR")
     kept: Path | None = parser.parse_args().keep
-    replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    replies = own_output()
     gc.freeze()  # what the imports made stays, and need not be walked
-    serve(Worker(kept), sys.stdin.buffer, replies)
+    worker = Worker(kept)
+    serve(worker.environment(), worker.answer, sys.stdin.buffer, replies)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 import torch
 
-from bench.measure.candidate import WARM_UP, Candidate, factory_made, serve
+from bench.measure.candidate import WARM_UP, Candidate, factory_made
+from bench.measure.serving import serve
 from bench.protocol import (
     CountTrials,
     Held,
@@ -115,7 +116,7 @@ def test_it_says_where_its_package_lies_and_serves_to_the_end(
     """Ready after every answer; other workers' commands are an error."""
     commands = io.BytesIO(encode(Hold(f"{module}:forward")) + encode(RunHeld(0)))
     replies = io.BytesIO()
-    serve(candidate, Tree("somewhere"), commands, replies)
+    serve(Tree("somewhere"), candidate.answer, commands, replies)
     kinds = [type(decode_reply(line)) for line in replies.getvalue().splitlines()]
     assert kinds == [Tree, Ready, Held, Ready, Sample, Ready]
     with pytest.raises(ValueError, match="cannot CountTrials"):

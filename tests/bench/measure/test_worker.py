@@ -16,8 +16,9 @@ from bench.measure import paths, subject
 from bench.measure.failure import failure
 from bench.measure.paths.eager import Eager
 from bench.measure.reference import disagreement, refer, tolerance
+from bench.measure.serving import serve
 from bench.measure.timers import WallTimer
-from bench.measure.worker import Worker, serve
+from bench.measure.worker import Worker
 from bench.protocol import (
     CloseBlock,
     CountTrials,
@@ -211,7 +212,9 @@ def test_a_worker_serves_until_its_input_ends() -> None:
     """It tells its environment, answers each command, and says when it is ready again."""
     trials = (Trial(Variant("resnet18", SEConfig()), Workload(size=64)),)
     replies = io.BytesIO()
-    serve(Worker(), io.BytesIO(encode(CountTrials(trials))), replies)
+    worker = Worker()
+    commands = io.BytesIO(encode(CountTrials(trials)))
+    serve(worker.environment(), worker.answer, commands, replies)
     environment, ready, counts, ready_again = map(decode_reply, replies.getvalue().splitlines())
     assert isinstance(environment, Environment)
     assert environment.source.fingerprint == describe_source().fingerprint
