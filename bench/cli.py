@@ -262,6 +262,9 @@ def _parser() -> argparse.ArgumentParser:
         gate,
         "Every flag takes a comma-separated list and may be repeated; all combinations\n"
         "are compared. By default ResNet-18 in every placement at r = 16, eager and fused.",
+        reductions="16",
+        paths="eager,fused",
+        devices="cpu, which alone is gated yet",
     )
 
     compare = _add(

@@ -136,6 +136,9 @@ def gate(options: argparse.Namespace) -> int:
     if grid.devices != ("cpu",):
         raise ValueError("device must be cpu: the gate times no GPU yet")
     factories = {name: name for name in options.factory or ()}
+    for name in factories:
+        if not all(name.partition(":")):
+            raise ValueError(f"factory must be MODULE:NAME, got {name!r}")
     package = options.package or next(iter(factories), "se_models").partition(":")[0].split(".")[0]
     return command.gate(
         command.Request(

@@ -26,6 +26,9 @@ _SE_FLAGS = ("placements", "reductions", "stages", "blocks", "min_hiddens")
 _GRID = """\
 Every flag takes a comma-separated list and may be repeated; all combinations
 are measured. The plain trunk and a control always ride along."""
+_PATHS = (
+    f"eager, and each placement at r = 16 by {', '.join(path.label for path in OTHER_PATHS)} too"
+)
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -39,14 +42,24 @@ def add_out(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_grid(parser: argparse.ArgumentParser, description: str = _GRID) -> None:
-    """The flags that span the grid; what is not given stays None, to tell it from a default."""
+def add_grid(
+    parser: argparse.ArgumentParser,
+    description: str = _GRID,
+    *,
+    reductions: str = "2,4,8,16,32",
+    paths: str = _PATHS,
+    devices: str = "cpu, and cuda too where there is one",
+) -> None:
+    """The flags that span the grid; what is not given stays None, to tell it from a default.
+
+    The keywords are what help calls the defaults.
+    """
     grid = parser.add_argument_group("the grid", description)
     _add_axis(
         grid, "--architectures", _name, f"from {', '.join(ARCHITECTURES)} (default: resnet18)"
     )
     _add_axis(grid, "--placements", _name, f"from {', '.join(PLACEMENTS)} (default: all)")
-    _add_axis(grid, "--reductions", _integer, "reduction ratios (default: 2,4,8,16,32)")
+    _add_axis(grid, "--reductions", _integer, f"reduction ratios (default: {reductions})")
     _add_axis(
         grid, "--stages", _stages,
         "which stages carry SE: all, or layer numbers joined by +, as in all,4,3+4 (default: all)",
@@ -75,12 +88,11 @@ def add_grid(parser: argparse.ArgumentParser, description: str = _GRID) -> None:
     _add_axis(
         grid, "--paths", _path,
         f"how to run the models: a transform from {', '.join(TRANSFORMS)} and an executor from "
-        f"{', '.join(EXECUTORS)}, joined by +; the one left out is none or eager (default: eager, "
-        f"and each placement at r = 16 by {', '.join(path.label for path in OTHER_PATHS)} too)",
+        f"{', '.join(EXECUTORS)}, joined by +; the one left out is none or eager (default: "
+        f"{paths})",
     )  # fmt: skip
     _add_axis(
-        grid, "--device", _name,
-        f"from {', '.join(DEVICES)} (default: cpu, and cuda too where there is one)", "devices",
+        grid, "--device", _name, f"from {', '.join(DEVICES)} (default: {devices})", "devices",
     )  # fmt: skip
 
 

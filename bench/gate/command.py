@@ -116,9 +116,9 @@ def _gate(request: Request) -> int:
 
         figure.save(report, request.out)
     _tell(f"{REPORT} and a picture in {request.out}")
-    if not compares(findings):
-        return REFUSED
-    return PASSED if passes(findings) else FAILED
+    if not passes(findings):
+        return FAILED
+    return PASSED if compares(findings) else REFUSED
 
 
 def _run(comparison: Gate) -> list[Finding]:

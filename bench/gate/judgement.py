@@ -21,7 +21,9 @@ import numpy as np
 from bench.stats import Array, Evidence, evidence
 from bench.verdict import POWER, discovered
 
-Verdict = Literal["regressed", "improved", "unchanged", "undecided", "broken", "not comparable"]
+Verdict = Literal[
+    "regressed", "improved", "unchanged", "undecided", "broken", "not comparable", "not run"
+]
 
 THRESHOLD = 0.02
 FALSE_DISCOVERY_RATE = 0.05

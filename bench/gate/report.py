@@ -42,9 +42,9 @@ class Report:
     @property
     def verdict(self) -> str:
         """In a word: what the exit code says."""
-        if not compares(self.findings):
-            return "could not compare"
-        return "passed" if passes(self.findings) else "failed"
+        if not passes(self.findings):
+            return "failed"
+        return "passed" if compares(self.findings) else "could not compare"
 
 
 def markdown(report: Report) -> str:

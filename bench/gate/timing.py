@@ -27,12 +27,6 @@ from bench.stats import Array
 FIRST_SHARE = 0.6
 # How often a set may lose a triple to a process that dies, before it is no accident.
 DEATHS = 2
-# What a side that cannot run a variant makes of it.
-_FAILED: tuple[tuple[int, Verdict, str], ...] = (
-    (BASE, "not comparable", "the base cannot run it"),
-    (CONTROL, "not comparable", "the base cannot run it each time"),
-    (HEAD, "broken", "head cannot run it"),
-)
 
 
 @dataclass(frozen=True)
@@ -187,11 +181,19 @@ class Gate:
 
 
 def _failed(name: str, group: _Set) -> Finding | None:
-    """What is said of a variant that a side could not run."""
-    for role, verdict, what in _FAILED:
-        reason = group.failure(name, role)
-        if reason is not None:
-            return Finding(name, verdict, reason=f"{what}: {reason}")
+    """What is said of a variant that a side could not run.
+
+    What the base alone lacks is new. What neither can run may be a slip in its name,
+    or lack what it needs on this machine: that never passes.
+    """
+    head = group.failure(name, HEAD)
+    base = group.failure(name, BASE) or group.failure(name, CONTROL)
+    if head is not None and base is not None:
+        return Finding(name, "not run", reason=f"neither side can run it: {head}")
+    if head is not None:
+        return Finding(name, "broken", reason=f"head cannot run it: {head}")
+    if base is not None:
+        return Finding(name, "not comparable", reason=f"the base cannot run it: {base}")
     return None
 
 
@@ -206,5 +208,6 @@ def passes(findings: Sequence[Finding]) -> bool:
 
 
 def compares(findings: Sequence[Finding]) -> bool:
-    """Whether anything could be compared at all."""
-    return any(finding.verdict != "not comparable" for finding in findings)
+    """Whether anything could be compared at all, and nothing is asked for that cannot run."""
+    verdicts = {finding.verdict for finding in findings}
+    return "not run" not in verdicts and verdicts != {"not comparable"}

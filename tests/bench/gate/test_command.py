@@ -102,6 +102,18 @@ def test_what_head_lacks_is_broken(project: Path, capsys: pytest.CaptureFixture[
     assert "**toy_models:slow no longer runs**" in capsys.readouterr().out
 
 
+def test_what_neither_side_can_run_never_passes(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a slip in a name, beside a variant that is fine."""
+    assert gate(*QUICK, "--factory", "toy_models:quikc", "--even-if-equal") == 2
+    told = capsys.readouterr().out
+    assert "## Timing gate: could not compare" in told
+    assert "not run (neither side can run it: AttributeError" in told
+    assert gate("--factory", "toy_models") == 2
+    assert "factory must be MODULE:NAME, got 'toy_models'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("base", "head", "line"),
     [
