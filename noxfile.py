@@ -124,10 +124,8 @@ def contention(session: nox.Session) -> None:
 
 @nox.session(requires=["env"])
 def method(session: nox.Session) -> None:
-    """Prove the method beside other tools; resumes; two hours at most. README tells the result."""
+    """Prove the method beside other tools, into results/local; resumes; two hours at most."""
     _python(session, "-m", "bench.method", "run", *session.posargs)
-    if not any(flag.startswith("--out") for flag in session.posargs):
-        _python(session, "-m", "bench.documents")
 
 
 @nox.session(requires=["env"])

@@ -8,9 +8,10 @@ from bench.verdict import differing
 
 def doubtful_blocks(ledger: Ledger) -> dict[str, str]:
     """Each such block of a run, and why; all its control arms are judged as one grid."""
+    blocks = ledger.blocks()
     controls = {
         block: known
-        for block, planned in ledger.blocks().items()
+        for block, planned in blocks.items()
         for arm in planned.arms
         if arm.role == "control" and (known := ledger.evidence(block, arm)) is not None
     }
@@ -19,5 +20,5 @@ def doubtful_blocks(ledger: Ledger) -> dict[str, str]:
         for block, differs in zip(controls, differing(list(controls.values())), strict=True)
         if differs
     }
-    broken = [block for block in controls if ledger.is_disturbed(block)]
+    broken = [block for block in blocks if ledger.is_disturbed(block)]
     return doubts | dict.fromkeys(broken, "measured in a breakdown")

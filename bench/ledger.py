@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from bench.breakdown import is_breakdown
+from bench.breakdown import Signs, is_breakdown, stolen_share, suffices
 from bench.grid import PlannedBlock
 from bench.record import (
     Arm,
@@ -35,9 +35,6 @@ from bench.trial import Trial
 
 # Wall time is what a user waits; the process's CPU time is disturbed less by others.
 Clock = Literal["wall", "cpu"]
-
-# An interval takes so many visits; with fewer clean ones the broken ones are shown, and marked.
-LEAST_CLEAN = 2
 
 # A failure of these kinds may not come again, so the next run tries anew.
 TRANSIENT: tuple[Status, ...] = ("crashed", "timeout", "oom")
@@ -82,6 +79,15 @@ class VisitLog:
             median_s = float(np.median(self.samples_s(self.block.arms[0])))
             self._trunk_s = (len(self.rounds), median_s)
         return self._trunk_s[1]
+
+    @property
+    def signs(self) -> Signs:
+        """What it tells of the machine that it ran on, by all rounds so far."""
+        workload = self.block.arms[0].trial.workload
+        stolen_s = sum(round_.steal_s or 0.0 for round_ in self.rounds)
+        threads = workload.threads if workload.device == "cpu" else 1
+        stolen = stolen_share(stolen_s, self.measuring_s, threads)
+        return Signs(self.scatter, self.trunk_s, stolen)
 
     @property
     def measuring_s(self) -> float:
@@ -141,19 +147,19 @@ class Ledger:
     def visits_of(self, block: str) -> list[VisitLog]:
         """The visits in which the block was measured: each is one process.
 
-        Visits in a breakdown are set aside, as long as enough others are left.
+        Visits in a breakdown are set aside, as long as the others suffice.
         """
         logs = [log for log in self.visits.values() if log.block.block == block and log.rounds]
         clean = self._clean(logs)
-        return clean if len(clean) >= LEAST_CLEAN else logs
+        return clean if suffices(len(clean), len(logs)) else logs
 
     def is_broken(self, log: VisitLog) -> bool:
         """Whether the visit, which has rounds, shows a breakdown, by itself or beside others.
 
         A visit is known to be slow by the best one that its trunk has had in the same
         setting, in whatever block. So what is told of it may change with every
-        visit that follows; and a run all of whose visits are slow, as under a load that
-        lasts from its start to its end, cannot be told so.
+        visit that follows; and of a run all of whose visits are slow, as under a load that
+        lasts from its start to its end, only the other signs tell.
         """
         return not self._clean([log])
 
@@ -167,7 +173,7 @@ class Ledger:
         if not logs:
             return []
         best_s = min(log.trunk_s for log in self._all_visits_with(logs[0].block.arms[0]))
-        return [log for log in logs if not is_breakdown(log.scatter, log.trunk_s, best_s)]
+        return [log for log in logs if not is_breakdown(log.signs, best_s)]
 
     def _all_visits_with(self, trunk: Arm) -> list[VisitLog]:
         return [log for log in self.visits.values() if log.rounds and log.block.arms[0] == trunk]

@@ -292,9 +292,13 @@ def _ends(name: str, unit: str, interval: Interval) -> Row:
 
 
 def _ranked(rows: pd.DataFrame, differ: Callable[[str, str], bool]) -> pd.DataFrame:
-    """The rows of one setting with their ranks, the trunk first, then by overhead."""
+    """The rows of one setting, the trunk first, then by overhead, with ranks.
+
+    What was measured in a breakdown has none.
+    """
     rows = rows.assign(rank=None)
-    measured = rows[(rows["placement"] != "none") & rows["overhead_pct"].notna()]
+    is_sound = rows["overhead_pct"].notna() & ~rows["disturbed"].eq(True)
+    measured = rows[(rows["placement"] != "none") & is_sound]
     names = list(measured["trial"])
     rows.loc[measured.index, "rank"] = ranks(
         list(measured["overhead_pct"]), lambda one, other: differ(names[one], names[other])

@@ -92,12 +92,17 @@ def _proof(options: argparse.Namespace) -> int:
 
 
 def _make_proof(folder: Path, lengths_s: Sequence[float]) -> int:
+    import pandas as pd
+
+    from bench.method.proof import PROOF
     from bench.method.proof_files import write
+    from bench.method.proof_report import summary
     from bench.method.recording import RefusedError
 
     try:
         for path in write(folder, lengths_s):
             print(path)
+        print(summary(pd.read_csv(folder / PROOF)), end="")
     except RefusedError as error:
         print(f"python -m bench.method proof: error: {error}", file=sys.stderr)
         return 2

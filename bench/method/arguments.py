@@ -12,7 +12,8 @@ from bench.options import seconds
 from bench.run.schedule import PROCESSES
 from bench.waiting import WAITING
 
-OUT = Path("results/method")
+# What is committed, and the documents show; and what a person records on a machine of their own.
+COMMITTED, OUT = Path("results/method"), Path("results/local")
 LENGTHS_S = (60.0,)
 
 _DESCRIPTION = """\
@@ -54,19 +55,20 @@ Every set of processes is one comparison of each model by each method. Each
 load condition and size has a recording of its own in --out (quiet-64px.jsonl),
 which every process adds a line to as it ends: Ctrl-C loses the process under
 way, and the same command goes on where it stood. Ends by making the tables, as
-`proof` does. Run nothing else meanwhile; the competing load is started here.
+`proof` does, and telling what they say. Run nothing else meanwhile; the
+competing load is started here.
 """
 _RUN_EXAMPLES = """\
 examples:
   %(prog)s                                     as in docs/proof.md, two hours at most
-  %(prog)s --load quiet --budget 20m --out results/local
+  %(prog)s --load quiet --budget 20m
   %(prog)s --size 224 --length 60s --load quiet --budget 25m
   %(prog)s --budget 2h                         more sets, on top of those recorded
 """
 _PROOF = """\
 Make proof.csv and its picture from the recordings in --out, finished or not.
 
-With the default --out, `nox -s readme` then puts the tables into docs/proof.md.
+With --out results/method, `nox -s readme` then puts the tables into docs/proof.md.
 """
 _PROOF_EXAMPLES = """\
 examples:
@@ -90,7 +92,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _add_coverage(commands: _Commands) -> None:
     added = _command(commands, "coverage", _COVERAGE, _COVERAGE_EXAMPLES,
-                     "simulate runs, and count what their intervals cover")  # fmt: skip
+                     "simulate runs, and count what their intervals cover", COMMITTED)  # fmt: skip
     added.add_argument(
         "--runs", type=_count, default=2000, metavar="N",
         help="simulated runs of each kind of noise and process effect (default: %(default)s)",
@@ -99,7 +101,8 @@ def _add_coverage(commands: _Commands) -> None:
 
 def _add_contention(commands: _Commands) -> None:
     added = _command(commands, "contention", _CONTENTION, _CONTENTION_EXAMPLES,
-                     "measure what breaks pairs down when other work takes the CPUs")  # fmt: skip
+                     "measure what breaks pairs down when other work takes the CPUs",
+                     COMMITTED)  # fmt: skip
     added.add_argument(
         "--processes", type=_count, default=5, metavar="N",
         help="processes of each way of waiting under each load (default: %(default)s)",
@@ -113,7 +116,8 @@ def _add_contention(commands: _Commands) -> None:
 
 def _add_run(commands: _Commands) -> None:
     added = _command(commands, "run", _RUN, _RUN_EXAMPLES,
-                     "measure what this suite and other tools find of known slowdowns")  # fmt: skip
+                     "measure what this suite and other tools find of known slowdowns",
+                     OUT)  # fmt: skip
     added.add_argument(
         "--load", choices=(*LOADS, "both"), default="both",
         help="with other work on the CPUs, or without (default: %(default)s, quiet first)",
@@ -164,7 +168,7 @@ def _add_run(commands: _Commands) -> None:
 
 def _add_proof(commands: _Commands) -> None:
     added = _command(commands, "proof", _PROOF, _PROOF_EXAMPLES,
-                     "make the tables and the picture of what `run` recorded")  # fmt: skip
+                     "make the tables and the picture of what `run` recorded", OUT)  # fmt: skip
     added.add_argument(
         "--lengths", type=_lengths, default=LENGTHS_S, metavar="LIST",
         help="how long the comparisons last that are made of several sets taken together "
@@ -173,7 +177,7 @@ def _add_proof(commands: _Commands) -> None:
 
 
 def _command(
-    commands: _Commands, name: str, description: str, examples: str, about: str
+    commands: _Commands, name: str, description: str, examples: str, about: str, out: Path
 ) -> argparse.ArgumentParser:
     added = commands.add_parser(
         name,
@@ -183,7 +187,7 @@ def _command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     added.add_argument(
-        "--out", type=Path, default=OUT, metavar="DIR",
+        "--out", type=Path, default=out, metavar="DIR",
         help="folder of recordings, tables and pictures (default: %(default)s)",
     )  # fmt: skip
     return added

@@ -9,9 +9,9 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from bench.breakdown import is_breakdown
-from bench.ledger import LEAST_CLEAN
+from bench.breakdown import Signs, is_breakdown, suffices
 from bench.method import ratios
 from bench.method.lines import Paired, Sequential
 from bench.method.recording import Recording
@@ -28,11 +28,17 @@ GATE = 0.05
 
 @dataclass(frozen=True)
 class Set:
-    """The processes of one comparison by every method; ``alone_s`` is what each arm got alone."""
+    """The processes of one comparison by every method.
+
+    Attributes:
+        paired: those in rounds, of so many ``threads``.
+        sequential: the one in which each arm ran by itself, for ``alone_s``.
+    """
 
     paired: tuple[Paired, ...]
     sequential: Sequential
     alone_s: float
+    threads: int
 
     @cached_property
     def ratios(self) -> Array:
@@ -40,9 +46,9 @@ class Set:
         return np.stack([ratios.ratios(line.said) for line in self.paired])
 
     @cached_property
-    def trunks_s(self) -> list[float]:
-        """The median of the trunk's times in each process."""
-        return [ratios.trunk_s(line.said) for line in self.paired]
+    def signs(self) -> list[Signs]:
+        """What each process in rounds tells of the machine."""
+        return [ratios.signs(line.said, self.threads) for line in self.paired]
 
     @cached_property
     def told(self) -> list[dict[str, Told]]:
@@ -63,7 +69,7 @@ def complete_sets(recording: Recording) -> list[Set]:
         paired.setdefault(line.set, []).append(line)
     alone_s = asked.length_s / len(asked.arms_pct)
     return [
-        Set(tuple(paired[number]), alone[number], alone_s)
+        Set(tuple(paired[number]), alone[number], alone_s, asked.threads)
         for number in sorted(paired)
         if number in alone and len(paired[number]) == asked.processes
     ]
@@ -84,22 +90,37 @@ def comparisons(recording: Recording, pool: int = 1) -> pd.DataFrame:
     on the error that follows from what they print. Of rivals, ``beyond_margin``
     and ``gated`` are a ratio beyond the suite's margin and beyond the gate's, and
     ``adjacent`` tells whether the arm always ran right before or after the trunk.
+    ``disturbed`` are comparisons that this suite marks: most of its processes were
+    in a breakdown.
     """
     return pd.DataFrame(list(_rows(recording, pool)))
 
 
 def suite_says(sets: Sequence[Set], arm: int) -> Evidence:
-    """This suite's evidence: the processes of all sets, but for those in a breakdown."""
-    found = evidence([np.array([ratio]) for ratio in _clean(sets)[:, arm]])
+    """This suite's evidence: the processes of all sets, but for those in a breakdown.
+
+    Where these are most, all are counted, and `is_disturbed` says so.
+    """
+    said = np.concatenate([each.ratios for each in sets])[:, arm]
+    counted = said if is_disturbed(sets) else said[~_broken(sets)]
+    found = evidence([np.array([ratio]) for ratio in counted])
     assert found is not None  # a set has processes
     return found
 
 
-def suite_judges(sets: Sequence[Set], arm: int, controls: Sequence[int]) -> Verdict:
-    """This suite's verdict on an arm; undecided where its control differs from the trunk.
+def is_disturbed(sets: Sequence[Set]) -> bool:
+    """Whether too many of the processes were in a breakdown for the others to speak for them."""
+    broken = _broken(sets)
+    return not suffices(int((~broken).sum()), len(broken))
 
-    The control is an equal model that is not the arm itself.
+
+def suite_judges(sets: Sequence[Set], arm: int, controls: Sequence[int]) -> Verdict:
+    """This suite's verdict on an arm; undecided where disturbed, or its control differs.
+
+    The control is an equal model that is not the arm itself; it differs from the trunk.
     """
+    if is_disturbed(sets):
+        return "undecided"
     control = next(each for each in controls if each != arm)
     if differing([suite_says(sets, control)])[0]:
         return "undecided"
@@ -120,17 +141,11 @@ def rival_says(sets: Sequence[Set], rival: str, arm: int) -> Evidence:
     return found
 
 
-def _clean(sets: Sequence[Set]) -> Array:
-    """Ratios of the processes that saw no breakdown, or of all where too few are left."""
-    said = np.concatenate([each.ratios for each in sets])
-    best_s = min(min(each.trunks_s) for each in sets)
-    broken = [
-        is_breakdown(ratios.scatter(line.said, 1), trunk_s, best_s)
-        for each in sets
-        for line, trunk_s in zip(each.paired, each.trunks_s, strict=True)
-    ]
-    clean = said[~np.array(broken)]
-    return clean if len(clean) >= LEAST_CLEAN else said
+def _broken(sets: Sequence[Set]) -> NDArray[np.bool_]:
+    """Which of the processes of all sets were in a breakdown."""
+    signs = [each for one in sets for each in one.signs]
+    best_s = min(each.trunk_s for each in signs)
+    return np.array([is_breakdown(each, best_s) for each in signs])
 
 
 def _of(one: Set, rival: str, arm: int) -> Evidence:
@@ -147,8 +162,12 @@ def _rows(recording: Recording, pool: int) -> Iterator[dict[str, object]]:
     controls = [arm for arm, slowed_pct in arms if not slowed_pct]
     for number in range(len(sets) // pool):
         chosen = sets[number * pool : (number + 1) * pool]
+        disturbed = is_disturbed(chosen)
         for arm, slowed_pct in arms:
-            about = {"comparison": number, "arm": arm, "slowed_pct": slowed_pct}
+            about = {
+                "comparison": number, "arm": arm, "slowed_pct": slowed_pct,
+                "disturbed": disturbed,
+            }  # fmt: skip
             verdict = suite_judges(chosen, arm, controls)
             yield {
                 "method": SUITE, **about, **_told(suite_says(chosen, arm)),

@@ -5,6 +5,7 @@ Pure functions, from recordings to one tidy table.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,6 +22,9 @@ from bench.record import select
 from bench.stats import LEVEL, Array, Evidence, Interval, evidence, quotient
 
 PROOF = "proof.csv"
+# How spreads are compared: of all comparisons that this suite does not mark as disturbed, of
+# those among them whose two models ran one right after the other, and of marked ones too.
+SPREADS = ("spread", "adjacent_spread", "spread_of_all")
 # Verdicts and rules that are counted.
 COUNTED = ("slower", "not_slower", "beyond_margin", "gated")
 _RESAMPLES = 2000
@@ -32,7 +36,11 @@ def proof(recordings: Sequence[Recording], lengths_s: Sequence[float] = ()) -> p
     """A row for each condition, size, length of comparison, method and slowdown.
 
     The equal models share a row, with slowdown 0. Shares come with their count
-    and exact interval; what a method does not tell is missing.
+    and exact interval, and are of all comparisons; what a method does not tell is
+    missing. Spreads leave out the comparisons that this suite marks as disturbed,
+    for every method the same, where their name does not say ``all``.
+    ``alarmed`` are the comparisons, in which equal models share a trunk, that
+    called any of these slower.
 
     Args:
         recordings: one per condition and size.
@@ -91,6 +99,11 @@ def equal_ratios(frame: pd.DataFrame, method: str, *, adjacent: bool = False) ->
     """A method's ratios of equal models: comparisons, equal models.
 
     NaN where they are to be adjacent to the trunk, and are not.
+
+    Args:
+        frame: rows of `bench.method.comparisons.comparisons`.
+        method: whose.
+        adjacent: only those of models that ran one right after the other.
     """
     rows = frame[(frame["method"] == method) & (frame["slowed_pct"] == 0)]
     ratios = rows.assign(ratio=rows["ratio"].where(rows["adjacent"].eq(True))) if adjacent else rows
@@ -103,30 +116,41 @@ def _condition(recording: Recording, frame: pd.DataFrame, pool: int) -> list[dic
     sets = complete_sets(recording)
     ours_s = [sum(line.taken_s for line in each.paired) for each in sets]
     theirs_s = [each.sequential.taken_s for each in sets]
-    forwards = [inside(line.said) for each in sets for line in each.paired]
+    lines = [line for each in sets for line in each.paired]
+    of_rounds = [inside(line.said) for line in lines]
+    of_all = sum(inside(line.said) * line.said.span_s for line in lines) / sum(ours_s)
     about = {
+        "cpu": recording.header.machine.cpu,
+        "commit": (recording.header.source.commit or "")[:7] or None,
         "condition": asked.load,
         "waiting": asked.waiting,
         "size": asked.size,
         "arms": len(asked.arms_pct),
+        "equal_models": asked.equal_models,
         "threads": asked.threads,
         "processes": pool * asked.processes,
         "comparison_s": pool * asked.length_s,
     }
+    more = float(np.mean(ours_s) / np.mean(theirs_s))
     true = truths(recording)
     rows: list[dict[str, object]] = []
     for method in METHODS:
         is_ours = method == SUITE
         cost = {
             "wall_s": pool * float(np.mean(ours_s if is_ours else theirs_s)),
-            "inside_pct": 100 * float(np.median(forwards)) if is_ours else None,
+            "inside_pct": 100 * float(np.median(of_rounds)) if is_ours else None,
+            "inside_all_pct": 100 * of_all if is_ours else None,
         }
         of_method = frame[frame["method"] == method]
         for slowed_pct, chosen in of_method.groupby("slowed_pct", sort=True):
             slowdown = float(str(slowed_pct))
             row: dict[str, object] = {**about, "method": method, "slowed_pct": slowdown, **cost}
             row |= _row(chosen, true.get(slowdown))
+            row |= _alarmed(chosen if slowdown == 0 else None)
             row |= _spreads(frame, method if slowdown == 0 else None)
+            found = row["spread_over_suite"]
+            # Given the time for it, any of the others would be the closer by its square root.
+            row["even_spread_over_suite"] = found and float(str(found)) / math.sqrt(more)
             rows.append(row)
     return rows
 
@@ -134,14 +158,17 @@ def _condition(recording: Recording, frame: pd.DataFrame, pool: int) -> list[dic
 def _row(chosen: pd.DataFrame, truth: Evidence | None) -> dict[str, object]:
     bounded = chosen.dropna(subset=["low"])
     half_width = (bounded["high"] - bounded["low"]).mean() / 2
-    adjacent = chosen["adjacent"].dropna().astype(bool)
+    sound = chosen[~chosen["disturbed"]]
+    adjacent = sound["adjacent"].dropna().astype(bool)
     row: dict[str, object] = {
         "n": len(chosen),
+        "disturbed": int(chosen["disturbed"].sum()),
         **_percent("truth", None if truth is None else truth.interval()),
         "mean_pct": 100 * (float(chosen["ratio"].mean()) - 1),
-        "sd_pct": 100 * float(chosen["ratio"].std(ddof=1)),
+        "sd_pct": 100 * float(sound["ratio"].std(ddof=1)),
+        "sd_of_all_pct": 100 * float(chosen["ratio"].std(ddof=1)),
         "adjacent": int(adjacent.sum()) if len(adjacent) else None,
-        "adjacent_sd_pct": 100 * float(chosen["ratio"][adjacent.index[adjacent]].std(ddof=1)),
+        "adjacent_sd_pct": 100 * float(sound["ratio"][adjacent.index[adjacent]].std(ddof=1)),
         "half_width_pct": 100 * float(half_width),
     }
     for column in COUNTED:
@@ -181,21 +208,27 @@ def _counted(name: str, count: int | None, n: int) -> dict[str, object]:
     }
 
 
-def _spreads(frame: pd.DataFrame, method: str | None) -> dict[str, object]:
-    """A rival's spread over this suite's; in this suite's own row, that of the best rival.
+def _alarmed(equal: pd.DataFrame | None) -> dict[str, object]:
+    """In how many comparisons any equal model was called slower."""
+    if equal is None or equal["slower"].isna().any():
+        return _counted("alarmed", None, 0)
+    alarmed = equal.groupby("comparison")["slower"].any()
+    return _counted("alarmed", int(alarmed.sum()), len(alarmed))
 
-    Of all pairs of equal models, and of those only that ran one after the other.
-    """
-    names = ("spread", "adjacent_spread")
+
+def _spreads(frame: pd.DataFrame, method: str | None) -> dict[str, object]:
+    """A rival's spread over this suite's; in this suite's own row, that of the best rival."""
     if method is None:
-        return {f"{name}_{end}": None for name in names for end in ("over_suite", "low", "high")}
+        return {f"{name}_{end}": None for name in SPREADS for end in ("over_suite", "low", "high")}
     rivals = RIVALS if method == SUITE else (method,)
     row: dict[str, object] = {}
-    for name, adjacent in zip(names, (False, True), strict=True):
-        theirs = np.stack([equal_ratios(frame, each, adjacent=adjacent) for each in rivals])
+    for name in SPREADS:
+        chosen = frame if name == "spread_of_all" else frame[~frame["disturbed"]]
+        adjacent = name == "adjacent_spread"
+        theirs = np.stack([equal_ratios(chosen, each, adjacent=adjacent) for each in rivals])
         found = None
         if (~np.isnan(theirs)).sum(axis=(1, 2)).min() > 1:
-            found = spread_over(theirs, equal_ratios(frame, SUITE))
+            found = spread_over(theirs, equal_ratios(chosen, SUITE))
         bounded = found is not None and found.is_bounded
         row |= {
             f"{name}_over_suite": None if found is None else found.estimate,

@@ -56,7 +56,8 @@ def draw(frame: pd.DataFrame, singles: Mapping[Kind, pd.DataFrame]) -> Figure:
         singles: rows of `bench.method.comparisons.comparisons` of one set each.
     """
     subtitle = (
-        "Left: every ratio of two equal models. Right: share of comparisons in which a model was "
+        "Left: every ratio of two equal models, open where this suite marked the comparison as "
+        "measured in a breakdown. Right: share of comparisons in which a model was "
         "called slower, by one rule on the error that each method tells, with its exact "
         f"{100 * LEVEL:.0f} % interval."
     )
@@ -86,13 +87,17 @@ def save(frame: pd.DataFrame, singles: Mapping[Kind, pd.DataFrame], folder: Path
 def _spread(axes: Axes, single: pd.DataFrame) -> None:
     rng = np.random.default_rng(0)
     for row, method in enumerate(METHODS):
-        overheads_pct = 100 * (equal_ratios(single, method).ravel() - 1)
-        places = row + _HALF_ROW * rng.uniform(-1, 1, len(overheads_pct))
         mark = _MARKS[method]
-        axes.plot(
-            overheads_pct, places, mark.marker, color=mark.colour, markersize=3, alpha=0.6,
-            markeredgewidth=0,
-        )  # fmt: skip
+        for chosen, look in (
+            (single[~single["disturbed"]], {"markeredgewidth": 0}),
+            (single[single["disturbed"]], {"markerfacecolor": "none", "markeredgewidth": 0.8}),
+        ):
+            overheads_pct = 100 * (equal_ratios(chosen, method).ravel() - 1)
+            places = row + _HALF_ROW * rng.uniform(-1, 1, len(overheads_pct))
+            axes.plot(
+                overheads_pct, places, mark.marker, color=mark.colour, markersize=3, alpha=0.6,
+                **look,
+            )  # fmt: skip
     axes.axvline(0, color=style.MUTED, linewidth=0.8)
     axes.set_yticks(range(len(METHODS)), METHODS)
     axes.set_ylim(len(METHODS) - 0.4, -0.6)

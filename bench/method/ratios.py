@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from bench.breakdown import Signs, stolen_share
 from bench.method.lines import Rounds
 from bench.stats import Array, spread
 
@@ -21,6 +22,11 @@ def trunk_s(said: Rounds) -> float:
 def scatter(said: Rounds, arm: int) -> float | None:
     """By how much single ratios of an arm to the first scatter (robust sd)."""
     return spread(_ratios(said)[:, arm])
+
+
+def signs(said: Rounds, threads: int) -> Signs:
+    """What a process of so many threads tells of the machine; the second arm is its control."""
+    return Signs(scatter(said, 1), trunk_s(said), stolen_share(said.steal_s, said.span_s, threads))
 
 
 def inside(said: Rounds) -> float:

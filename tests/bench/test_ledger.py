@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from bench.doubt import doubtful_blocks
 from bench.grid import Grid, PlannedBlock, plan_blocks
 from bench.ledger import Ledger, VisitLog
 from bench.record import Block, Round
@@ -105,6 +106,29 @@ def test_breakdowns_are_shown_where_there_is_little_else_and_marked() -> None:
     assert ledger.is_disturbed(BLOCKS[0].key)
 
 
+def test_clean_visits_among_more_broken_ones_do_not_count_alone() -> None:
+    """What broke most visits has most likely disturbed those that show no sign."""
+    ledger = Ledger()
+    for sd in (0.8, 0.05, 0.9, 0.05):
+        visit(ledger, sd=sd)
+    assert len(ledger.visits_of(BLOCKS[0].key)) == 2
+    visit(ledger, sd=0.7)
+    assert len(ledger.visits_of(BLOCKS[0].key)) == 5
+    assert ledger.is_disturbed(BLOCKS[0].key)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_visit_whose_time_the_host_took_is_set_aside(threads: int) -> None:
+    """Though its pairs scatter as in any other; of a single thread it tells nothing."""
+    grid = Grid(placements=("standard",), reductions=(2,), threads=(threads,))
+    (block,) = plan_blocks(grid.trials())
+    ledger = Ledger()
+    stolen, other = (visit(ledger, sd=0.05, block=block) for _ in range(2))
+    stolen.rounds[3] = msgspec.structs.replace(stolen.rounds[3], steal_s=0.1)
+    assert ledger.is_broken(stolen) == (threads > 1)
+    assert not ledger.is_broken(other)
+
+
 def test_a_single_stall_is_no_breakdown() -> None:
     """The scatter is a robust one: a round in ten that stalls does not spoil a visit."""
     ledger = Ledger()
@@ -132,6 +156,15 @@ def test_only_visits_in_one_setting_are_held_against_each_other() -> None:
     ledger = Ledger()
     visit(ledger, sd=0.05)
     assert not ledger.is_broken(visit(ledger, sd=0.05, slowed=4.0, block=large))
+
+
+def test_a_block_without_a_control_may_break_down_too() -> None:
+    """Its speed alone tells, beside a sound visit of its trunk in another block."""
+    arms = tuple(arm for arm in BLOCKS[0].arms if arm.role != "control")
+    ledger = Ledger()
+    slow = visit(ledger, sd=0.05, slowed=4.0, block=PlannedBlock(BLOCKS[0].setting, arms))
+    visit(ledger, sd=0.05, block=BLOCKS[1])
+    assert doubtful_blocks(ledger) == {slow.block.block: "measured in a breakdown"}
 
 
 def test_what_looked_sound_is_broken_once_a_better_visit_is_known() -> None:

@@ -91,9 +91,11 @@ def test_no_difference_counts_where_equal_models_differ(control: float) -> None:
 
 
 def test_what_was_measured_in_a_breakdown_alone_is_marked_and_decides_nothing() -> None:
-    """The rows say so, however narrow their intervals."""
+    """The rows say so, however narrow their intervals, and have no rank."""
     frame = table(processes=8, sd=0.0001, rounds=(1.0, 1.0, 0.5, 2.0, 0.4))
     measured = frame.drop("none")
+    assert measured["rank"].isna().all()
+    assert table(processes=8, sd=0.002).drop("none")["rank"].notna().all()
     assert set(measured["disturbed"]) == {True}
     assert set(verdicts(frame).values()) == {"undecided"}
     assert set(table(processes=8, sd=0.002).drop("none")["disturbed"]) == {False}

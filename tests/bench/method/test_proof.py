@@ -13,7 +13,9 @@ from bench.method.comparisons import (
     SUITE,
     comparisons,
     complete_sets,
+    is_disturbed,
     rival_says,
+    suite_judges,
     suite_says,
 )
 from bench.method.lines import Paired
@@ -84,6 +86,40 @@ def test_processes_in_a_breakdown_are_set_aside() -> None:
     sets = complete_sets(Recording(content.header, lines))
     assert suite_says(sets, 3).estimate == pytest.approx(1.011, abs=1e-4)
     assert suite_says(sets[:1], 3).estimate > 1.1
+
+
+def test_a_comparison_in_a_breakdown_is_marked_and_decides_nothing() -> None:
+    """All its processes are counted, and what they say is in no spread but that of all."""
+    content = recording(TRUE, TRUE, TRUE)
+    lines = tuple(
+        paired(0, line.process, 0.3, 0.3, 0.3, 0.3, shaken=0.5)
+        if isinstance(line, Paired) and line.set == 0
+        else line
+        for line in content.lines
+    )
+    broken = Recording(content.header, lines)
+    sets = complete_sets(broken)
+    assert [is_disturbed([one]) for one in sets] == [True, False, False]
+    assert [is_disturbed(sets[:2]), is_disturbed(sets)] == [False, False]
+    assert suite_judges(sets[:1], 4, (1, 2)) == "undecided"
+    assert suite_judges(sets[1:2], 4, (1, 2)) == "slower"
+    equal, five = (rows(proof([broken]), SUITE, slowed) for slowed in (0.0, 5.0))
+    assert (equal["n"], equal["disturbed"]) == (6, 2)
+    assert equal["sd_pct"] == pytest.approx(0.0, abs=1e-6)
+    assert equal["sd_of_all_pct"] > 10
+    assert (five["n"], five["slower"]) == (3, 2)
+
+
+def test_a_comparison_is_alarmed_once_for_all_its_equal_models() -> None:
+    """They share a trunk; both of its equal models are called slower in the second."""
+    frame = proof([recording(TRUE, ((0.02, 0.03, 0.01, 0.05), TRUE[1]))])
+    equal = rows(frame, SUITE, 0.0)
+    # The control is an equal model too, so that none of them is decided.
+    assert (equal["slower"], equal["alarmed"]) == (0, 0)
+    frame = proof([recording(TRUE, ((0.0, 0.05, 0.01, 0.05), TRUE[1]))])
+    equal = rows(frame, SUITE, 0.0)
+    assert (equal["n"], equal["slower"], equal["alarmed"]) == (4, 1, 1)
+    assert equal["alarmed_share"] == 0.5
 
 
 def test_rivals_are_judged_by_margin_and_gate() -> None:
@@ -187,6 +223,10 @@ def test_time_is_told_with_starting() -> None:
     frame = proof([recording(TRUE, OFF)], (10.0,))
     ours = rows(frame[frame["comparison_s"] == 5.0], SUITE, 0.0)
     theirs = rows(frame[frame["comparison_s"] == 10.0], TIMM, 0.0)
+    assert ours["inside_all_pct"] < ours["inside_pct"]
+    assert ours["even_spread_over_suite"] == pytest.approx(
+        ours["spread_over_suite"] / math.sqrt(20 / 15)
+    )
     assert ours["wall_s"] == 2 * (1.0 + 9.0)
     assert theirs["wall_s"] == 2 * (1.0 + 14.0)
     assert "5 s took 20 s by this suite, 15 s by the others" in markdown(frame)

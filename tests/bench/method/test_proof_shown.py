@@ -34,16 +34,18 @@ def test_the_document_tells_all_of_it() -> None:
     """Settings, spread, a line for every condition, length, method and slowdown; no nan."""
     text = markdown(both())
     assert (
-        "- *quiet, 64 px*: ResNet-18, 2 threads that wait as deployed; 5 models at once; "
+        "- *quiet, 64 px*: a CPU; ResNet-18, 2 threads that wait as deployed; 5 models at once; "
         "4 comparisons of equal models of 5 s (2 processes), 2 comparisons of equal models of "
-        "10 s (4 processes); 90 % of this suite's" in text
+        "10 s (4 processes). With starting" in text
     )
+    assert "Of its 2 comparisons 0/2 = 0.0 [0.0, 84.2] % called any equal model slower." in text
+    assert "| quiet, 64 px | 90.0 %; 2 % of all time, starting included | yes |" in text
     assert (
         "| quiet, 64 px | 5 s | **this suite** | 0.16 |  | 0/4 = 0.0 [0.0, 60.2] | "
         "4/4 = 100.0 [39.8, 100.0] |  |  |"
     ) in text
     assert "| loaded, 64 px | 5 s | 1.10 [-0.17, 2.37] | timm's loop | " in text
-    assert text.count("| quiet, 64 px |") == text.count("| loaded, 64 px |") == 2 * 4 * 3
+    assert text.count("| quiet, 64 px |") == text.count("| loaded, 64 px |") == 1 + 2 * 4 * 3
     assert "nan" not in text.lower()
 
 
@@ -90,7 +92,7 @@ def test_the_picture_shows_every_single_ratio() -> None:
     figure = draw(both(), singles)
     assert [axes.get_ylabel() for axes in figure.axes[::2]] == ["quiet, 64 px", "loaded, 64 px"]
     left = figure.axes[0].get_lines()
-    shown = np.asarray(left[1].get_xdata())
+    shown = np.asarray(left[2].get_xdata())  # after this suite's, and those that it marked
     assert sorted(shown) == pytest.approx([-10, 0, 0, 2])
     finds = figure.axes[1].get_lines()
     assert len(finds) == len(METHODS)
@@ -111,5 +113,6 @@ def test_the_command_leaves_a_table_and_a_picture(
     written(tmp_path, recording(TRUE, OFF))
     assert main(["proof", "--out", str(tmp_path), "--lengths", "10s"]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert said == [str(tmp_path / name) for name in NAMES]
+    assert said[:-1] == [str(tmp_path / name) for name in NAMES]
+    assert said[-1].startswith("- *quiet, 64 px*: of 4 comparisons of equal models")
     assert len(pd.read_csv(tmp_path / "proof.csv")) == 2 * len(METHODS) * 3
