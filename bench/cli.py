@@ -72,6 +72,20 @@ examples:
 
 exit codes: 0 compared, whatever the verdict; 2 refused, or wrong usage
 """
+HISTORY = """\
+Follow every variant from run to run, and find where its numbers changed.
+
+Gathers all runs below some folders, or the versions of one that git holds, into
+one table, and draws a picture per quantity. A change is a new level that two runs
+or more agree on, larger than their intervals and what neighbours differ by.
+Where the machine or a package changed, times say nothing, and the line breaks.
+"""
+HISTORY_EXAMPLES = """\
+examples:
+  %(prog)s                                     all that lies below results
+  %(prog)s nightly --trials standard-r16,inner-r16
+  %(prog)s --git results/cpu --quantities overhead,macs
+"""
 SELFCHECK = """\
 Check the fast path on a device, then measure it there.
 
@@ -281,7 +295,37 @@ def _parser() -> argparse.ArgumentParser:
     add_out(compare)
     compare.add_argument("--json", type=Path, metavar="FILE", help="write the comparison there")
     compare.add_argument("--csv", type=Path, metavar="FILE", help="write its rows there")
+
+    history = _add(
+        subparsers, "history", commands.history, "follow variants from run to run",
+        HISTORY, HISTORY_EXAMPLES,
+    )  # fmt: skip
+    history.add_argument(
+        "folders", type=Path, nargs="*", metavar="DIR",
+        help="folders to look for runs in, and below (default: results)",
+    )  # fmt: skip
+    history.add_argument(
+        "--git", type=Path, metavar="PATH",
+        help="a run's folder or records file: follow its versions in git's history instead",
+    )  # fmt: skip
+    history.add_argument(
+        "--quantities", type=_names, default="overhead,latency", metavar="LIST",
+        help="what to follow: overhead, latency, resident-growth, live-peak, macs, operators "
+        "(default: %(default)s)",
+    )  # fmt: skip
+    history.add_argument(
+        "--trials", type=_names, default="", metavar="LIST",
+        help="only those whose key holds any of these, such as standard-r16 (default: all)",
+    )  # fmt: skip
+    history.add_argument(
+        "--out", type=Path, default=Path("results/local/history"), metavar="DIR",
+        help="folder of the table and the pictures (default: %(default)s)",
+    )  # fmt: skip
     return parser
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for name in text.split(",") if name)
 
 
 def _add(

@@ -118,6 +118,23 @@ def compare(options: argparse.Namespace) -> int:
     return 0
 
 
+def history(options: argparse.Namespace) -> int:
+    """Follow variants through the runs of the past."""
+    from bench.history.command import Request, show
+    from bench.history.quantities import QUANTITIES
+    from bench.summary import console_for_output
+
+    unknown = [name for name in options.quantities if name not in QUANTITIES]
+    if unknown:
+        raise ValueError(
+            f"--quantities must be from {', '.join(QUANTITIES)}, got {', '.join(unknown)}"
+        )
+    folders = tuple(options.folders or [Path("results")])
+    request = Request(folders, options.git, options.quantities, options.trials, options.out)
+    show(request, console_for_output())
+    return 0
+
+
 def exact(options: argparse.Namespace) -> int:
     """Hold counts against the baseline, or make it anew."""
     from bench.gate.exact_command import check, update

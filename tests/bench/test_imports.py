@@ -18,7 +18,7 @@ CORE = {
 }  # fmt: skip
 SHOWING = {
     "bench.table", "bench.summary", "bench.path_summary", "bench.path_matrix", "bench.plots",
-    "bench.documents", "bench.compare",
+    "bench.documents", "bench.compare", "bench.history",
 }  # fmt: skip
 CONFIG = {"se_models.config"}
 LIGHT = {"numpy", "scipy", "msgspec", "psutil"}
@@ -49,6 +49,11 @@ RULES = [
         {"bench.documents"},
         SHOWING | CORE | CONFIG | {"bench.method", "bench.run.run_file"},
         LIGHT | {"pandas"},
+    ),
+    (
+        {"bench.history"},
+        {"bench.history"} | SHOWING | CORE | {"bench.run.run_file"},
+        LIGHT | {"rich", "pandas", "matplotlib", "ruptures"},
     ),
     (
         SHOWING,

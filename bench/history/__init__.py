@@ -1,0 +1,1 @@
+"""How a variant's numbers have changed from run to run: `python -m bench history`."""

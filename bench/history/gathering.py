@@ -1,0 +1,176 @@
+"""Runs from folders and from git's history, in the order in which they were begun."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from bench.environment import Machine, Runtime
+from bench.history.quantities import QUANTITIES, Quantity
+from bench.ledger import Ledger
+from bench.record import Header, Record, SchemaError, read, select
+from bench.run.run_file import RECORDS
+from bench.table import trials_frame
+
+# Earlier records keep this form of name beside the latest ones.
+_PATTERN = f"{PurePosixPath(RECORDS).stem}*{PurePosixPath(RECORDS).suffix}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of the past.
+
+    Attributes:
+        name: where it was found.
+        begun_at: in ISO 8601, UTC.
+        commit: of the source that was measured, with + if that had been changed; may be unknown.
+        machine: its CPU, or its GPU where one was measured.
+        torch: its version.
+        environment: equal for runs whose times may be held against each other.
+        frame: its table, a row per trial.
+    """
+
+    name: str
+    begun_at: str
+    commit: str | None
+    machine: str
+    torch: str
+    environment: str
+    frame: pd.DataFrame
+
+
+Tell = Callable[[str], object]
+
+
+def in_folders(folders: Iterable[Path], tell: Tell) -> list[Run]:
+    """All runs below some folders, earlier records that were kept there included.
+
+    Raises:
+        FileNotFoundError: if a folder does not exist.
+    """
+    files: dict[Path, None] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise FileNotFoundError(f"history is gathered from folders, got {folder}")
+        files |= dict.fromkeys(sorted(folder.rglob(_PATTERN)))
+    return _in_order(_runs(((str(file), file) for file in files), tell))
+
+
+def in_git(path: Path, tell: Tell) -> list[Run]:
+    """Every version of a records file that a commit of this branch holds.
+
+    Args:
+        path: the file, or the folder that holds it; it need not exist today.
+        tell: is told of versions that cannot be read.
+
+    Raises:
+        ValueError: if git knows of no such file.
+    """
+    file = path if path.suffix == PurePosixPath(RECORDS).suffix else path / RECORDS
+    commits = _git("log", "--format=%H", "--diff-filter=AMR", "--", str(file)).split()
+    if not commits:
+        raise ValueError(f"--git must name a file that git has versions of, got {file}")
+    with tempfile.TemporaryDirectory() as folder:
+        return _in_order(_runs(_versions(file, commits, Path(folder)), tell))
+
+
+def history(runs: Iterable[Run]) -> pd.DataFrame:
+    """A row for each run, trial and quantity that is known of it.
+
+    ``value``, ``low`` and ``high`` are in ``unit``; the ends are missing of
+    what was counted or taken once. ``run`` counts from 0.
+    """
+    rows = [
+        {
+            "run": number, "name": run.name, "begun_at": run.begun_at, "commit": run.commit,
+            "machine": run.machine, "torch": run.torch, "environment": run.environment,
+            "setting": row["setting"], "trial": row["trial"], "se": row["se"],
+            "quantity": name, "unit": quantity.unit, **_values(row, quantity),
+        }
+        for number, run in enumerate(runs)
+        for _, row in run.frame.iterrows()
+        for name, quantity in QUANTITIES.items()
+        if pd.notna(row[quantity.column])
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _values(row: pd.Series, quantity: Quantity) -> dict[str, float | None]:
+    columns = (quantity.column, *(quantity.ends or ()))
+    known = [None if pd.isna(row[name]) else quantity.factor * row[name] for name in columns]
+    return dict(zip(("value", "low", "high"), (*known, None, None), strict=False))
+
+
+def _versions(file: Path, commits: Iterable[str], folder: Path) -> Iterator[tuple[str, Path]]:
+    """Each version, written to ``folder`` in turn."""
+    for commit in commits:
+        version = folder / f"{commit}.jsonl"
+        content = subprocess.run(
+            ["git", "show", f"{commit}:./{file.as_posix()}"], capture_output=True, check=True
+        ).stdout
+        version.write_bytes(content)
+        yield f"{commit[:7]}:{file.as_posix()}", version
+        version.unlink()
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = done.stderr.strip().splitlines()
+        raise ValueError(said[-1] if said else f"git {arguments[0]} failed")
+    return done.stdout
+
+
+def _runs(files: Iterable[tuple[str, Path]], tell: Tell) -> Iterator[Run]:
+    for name, file in files:
+        try:
+            run = _run(name, read(file))
+        except SchemaError as error:
+            tell(f"{name} is left out: {str(error).replace(str(file), name)}")
+            continue
+        if run is None:
+            tell(f"{name} is left out: nothing was measured there")
+        else:
+            yield run
+
+
+def _run(name: str, records: list[Record]) -> Run | None:
+    ledger = Ledger(records)
+    frame = trials_frame(ledger)
+    if frame.empty or not ledger.environments:
+        return None
+    header = next(iter(select(records, Header)))
+    first = ledger.environments[0]
+    changed = "+" if first.source.dirty_diff else ""
+    return Run(
+        name,
+        header.created_at,
+        first.source.commit and first.source.commit[:7] + changed,
+        str(frame["machine"].iloc[0]),
+        first.runtime.torch,
+        _environment(first.machine, first.runtime),
+        frame,
+    )
+
+
+def _environment(machine: Machine, runtime: Runtime) -> str:
+    """All that a time depends on besides the source, in a line."""
+    packages = " ".join(f"{name} {version}" for name, version in sorted(machine.packages.items()))
+    openmp = " ".join(f"{name}={value}" for name, value in sorted(machine.openmp.items()))
+    parts = (
+        machine.cpu, f"{machine.available_cpus} of {machine.cpus} CPUs",
+        f"quota {machine.quota_cpus}" if machine.quota_cpus else "", runtime.cpu_capability,
+        runtime.gpu or "", machine.gpu_driver or "", packages, openmp,
+    )  # fmt: skip
+    return ", ".join(part for part in parts if part)
+
+
+def _in_order(runs: Iterable[Run]) -> list[Run]:
+    """By when they began; of a run that was found several times, going on, the last one."""
+    by_start = {run.begun_at: run for run in sorted(runs, key=lambda run: len(run.frame))}
+    return [by_start[begun_at] for begun_at in sorted(by_start)]
