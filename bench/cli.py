@@ -72,6 +72,19 @@ examples:
 
 exit codes: 0 compared, whatever the verdict; 2 refused, or wrong usage
 """
+EXPORT = """\
+Write the run in --out as JSON that another tool reads.
+
+pytest-benchmark: its own JSON, every trial by its raw times, with the paired
+overhead in extra_info; for `pytest-benchmark compare` and services that read it.
+github-action-benchmark: tool customSmallerIsBetter; latency and time over the trunk
+with their intervals, memory and multiply-adds, each in its own unit.
+"""
+EXPORT_EXAMPLES = """\
+examples:
+  %(prog)s --to pytest-benchmark
+  %(prog)s --to github-action-benchmark --out results/cpu --file bench.json
+"""
 HISTORY = """\
 Follow every variant from run to run, and find where its numbers changed.
 
@@ -295,6 +308,20 @@ def _parser() -> argparse.ArgumentParser:
     add_out(compare)
     compare.add_argument("--json", type=Path, metavar="FILE", help="write the comparison there")
     compare.add_argument("--csv", type=Path, metavar="FILE", help="write its rows there")
+
+    export = _add(
+        subparsers, "export", commands.export, "write a run for another tool",
+        EXPORT, EXPORT_EXAMPLES,
+    )  # fmt: skip
+    export.add_argument(
+        "--to", choices=("pytest-benchmark", "github-action-benchmark"), required=True,
+        help="the tool that is to read it",
+    )  # fmt: skip
+    export.add_argument(
+        "--file", type=Path, metavar="FILE",
+        help="where to write it (default: a file of the tool's name in --out)",
+    )  # fmt: skip
+    add_out(export)
 
     history = _add(
         subparsers, "history", commands.history, "follow variants from run to run",

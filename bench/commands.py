@@ -121,7 +121,7 @@ def compare(options: argparse.Namespace) -> int:
 def history(options: argparse.Namespace) -> int:
     """Follow variants through the runs of the past."""
     from bench.history.command import Request, show
-    from bench.history.quantities import QUANTITIES
+    from bench.quantities import QUANTITIES
     from bench.summary import console_for_output
 
     unknown = [name for name in options.quantities if name not in QUANTITIES]
@@ -132,6 +132,14 @@ def history(options: argparse.Namespace) -> int:
     folders = tuple(options.folders or [Path("results")])
     request = Request(folders, options.git, options.quantities, options.trials, options.out)
     show(request, console_for_output())
+    return 0
+
+
+def export(options: argparse.Namespace) -> int:
+    """Write a run in the format of another tool."""
+    from bench.exports.command import export as export_run
+
+    print(export_run(options.out, options.to, options.file))
     return 0
 
 

@@ -200,6 +200,21 @@ class Ledger:
         logs = self._all_visits_with(Arm(trial.trunk, "trunk"))
         return self._clean(logs) or logs
 
+    def own_visits(self, trial: Trial) -> tuple[Arm, list[VisitLog]]:
+        """What the trial rode as, and the visits that have times of its own.
+
+        Raises:
+            ValueError: if it was never measured.
+        """
+        if trial == trial.trunk:
+            arm, logs = Arm(trial, "trunk"), self.trunk_visits(trial)
+        else:
+            arm, block = Arm(trial, "variant"), self.block_of(trial)
+            logs = [log for log in self.visits_of(block or "") if arm in log.block.arms]
+        if not logs:
+            raise ValueError(f"{trial.key} must have been measured")
+        return arm, logs
+
     def block_of(self, trial: Trial, role: Role = "variant") -> str | None:
         """The block in which the trial was measured last."""
         arm = Arm(trial, role)

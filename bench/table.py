@@ -219,11 +219,10 @@ def _latency(ledger: Ledger, trial: Trial) -> Row:
     trunk, control = Arm(trial.trunk, "trunk"), Arm(trial.trunk, "control")
     trunk_logs = ledger.trunk_visits(trial)
     trunk_s = float(np.median([np.median(log.samples_s(trunk)) for log in trunk_logs]))
-    if trial == trial.trunk:
-        arm, logs, latency = trunk, trunk_logs, Interval(trunk_s, trunk_s, trunk_s)
+    arm, logs = ledger.own_visits(trial)
+    if arm == trunk:
+        latency = Interval(trunk_s, trunk_s, trunk_s)
     else:
-        arm = Arm(trial, "variant")
-        logs = [log for log in ledger.visits_of(block) if arm in log.block.arms]
         overhead = ledger.overhead(block, arm)
         assert overhead is not None  # the block was found by its rounds
         latency = overhead.scaled(trunk_s, trunk_s)

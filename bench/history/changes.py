@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from bench.history.quantities import QUANTITIES
+from bench.quantities import QUANTITIES
 from bench.stats import Array, spread
 
 # What a change must save, in errors, over the logarithm of how many runs there are. Simulated for

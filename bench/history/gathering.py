@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from bench.environment import Machine, Runtime
-from bench.history.quantities import QUANTITIES, Quantity
 from bench.ledger import Ledger
+from bench.quantities import QUANTITIES
 from bench.record import Header, Record, SchemaError, read, select
 from bench.run.run_file import RECORDS
 from bench.table import trials_frame
@@ -90,20 +90,15 @@ def history(runs: Iterable[Run]) -> pd.DataFrame:
             "run": number, "name": run.name, "begun_at": run.begun_at, "commit": run.commit,
             "machine": run.machine, "torch": run.torch, "environment": run.environment,
             "setting": row["setting"], "trial": row["trial"], "se": row["se"],
-            "quantity": name, "unit": quantity.unit, **_values(row, quantity),
+            "quantity": name, "unit": quantity.unit, "value": quantity.of(row),
+            **dict(zip(("low", "high"), quantity.interval(row) or (None, None), strict=True)),
         }
         for number, run in enumerate(runs)
         for _, row in run.frame.iterrows()
         for name, quantity in QUANTITIES.items()
-        if pd.notna(row[quantity.column])
+        if quantity.of(row) is not None
     ]  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def _values(row: pd.Series, quantity: Quantity) -> dict[str, float | None]:
-    columns = (quantity.column, *(quantity.ends or ()))
-    known = [None if pd.isna(row[name]) else quantity.factor * row[name] for name in columns]
-    return dict(zip(("value", "low", "high"), (*known, None, None), strict=False))
 
 
 def _versions(file: Path, commits: Iterable[str], folder: Path) -> Iterator[tuple[str, Path]]:

@@ -18,7 +18,7 @@ CORE = {
 }  # fmt: skip
 SHOWING = {
     "bench.table", "bench.summary", "bench.path_summary", "bench.path_matrix", "bench.plots",
-    "bench.documents", "bench.compare", "bench.history",
+    "bench.documents", "bench.compare", "bench.history", "bench.exports", "bench.quantities",
 }  # fmt: skip
 CONFIG = {"se_models.config"}
 LIGHT = {"numpy", "scipy", "msgspec", "psutil"}
@@ -54,6 +54,11 @@ RULES = [
         {"bench.history"},
         {"bench.history"} | SHOWING | CORE | {"bench.run.run_file"},
         LIGHT | {"rich", "pandas", "matplotlib", "ruptures"},
+    ),
+    (
+        {"bench.exports"},
+        {"bench.exports"} | SHOWING | CORE | {"bench.run.run_file"},
+        LIGHT | {"pandas", "pytest_benchmark"},
     ),
     (
         SHOWING,
