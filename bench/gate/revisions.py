@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,16 +12,15 @@ from pathlib import Path
 
 import psutil
 
+from bench.gate.git import RevisionError, git
+from bench.gate.signals import held
+
 # What says which packages a project needs; both sides of a gate run with the same ones installed.
 _REQUIREMENTS = (
     "pyproject.toml", "setup.py", "setup.cfg", "constraints.txt", "requirements*.txt", "uv.lock",
     "poetry.lock", "pdm.lock",
 )  # fmt: skip
 _PREFIX = "se-bench-gate-"
-
-
-class RevisionError(ValueError):
-    """There is nothing to compare with, and why."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Repository:
             RevisionError: if it lies in none, git is missing, or the package is not there.
         """
         try:
-            top = _git(folder, "rev-parse", "--show-toplevel")
+            top = git(folder, "rev-parse", "--show-toplevel")
         except RevisionError as error:
             raise RevisionError(f"{folder} must lie in a git repository: {error}") from error
         repository = cls(Path(top), package)
@@ -68,20 +66,22 @@ class Repository:
             RevisionError: if git has no such revision, or not the history to tell.
         """
         try:
-            commit = _git(self.root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
-        except RevisionError:
+            commit = git(self.root, "rev-parse", "--verify", f"{revision}^{{commit}}")
+            git(self.root, "cat-file", "-e", f"{commit}^{{commit}}")
+        except RevisionError as error:
             raise RevisionError(
-                f"--base must be a revision that git knows, got {revision!r}: {self._remedy()}"
+                f"--base must be a revision that git knows, got {revision!r}: {self._remedy()} "
+                f"({error})"
             ) from None
         try:
-            return _git(self.root, "merge-base", commit, "HEAD")
+            return git(self.root, "merge-base", commit, "HEAD")
         except RevisionError:
             raise RevisionError(
                 f"{revision} and HEAD have no commit in common here: {self._remedy()}"
             ) from None
 
     def _remedy(self) -> str:
-        if _git(self.root, "rev-parse", "--is-shallow-repository") == "true":
+        if git(self.root, "rev-parse", "--is-shallow-repository") == "true":
             return (
                 "the clone is shallow, so `git fetch --unshallow`, or give actions/checkout "
                 "fetch-depth: 0"
@@ -90,17 +90,15 @@ class Repository:
 
     def is_unchanged_since(self, commit: str) -> bool:
         """Whether the package, as it lies there, is what it was at a commit."""
-        changed = _git(self.root, "status", "--porcelain", "--", self._path())
-        return not changed and not _git(
-            self.root, "diff", "--name-only", commit, "--", self._path()
-        )
+        changed = git(self.root, "status", "--porcelain", "--", self._path())
+        return not changed and not git(self.root, "diff", "--name-only", commit, "--", self._path())
 
     def notes(self, commit: str) -> list[str]:
         """What a reader of a comparison with ``commit`` must know, a line each."""
         lines = []
-        if _git(self.root, "status", "--porcelain", "--", self._path()):
+        if git(self.root, "status", "--porcelain", "--", self._path()):
             lines.append(f"{self.package} has uncommitted changes: they are part of what is gated")
-        changed = _git(self.root, "diff", "--name-only", commit, "--", *_REQUIREMENTS)
+        changed = git(self.root, "diff", "--name-only", commit, "--", *_REQUIREMENTS)
         if changed:
             lines.append(
                 f"requirements may have changed ({', '.join(changed.splitlines())}): both sides "
@@ -124,29 +122,25 @@ class Repository:
             OSError: if there is no room for them.
         """
         self._remove_leftovers()
-        with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-") as name:
-            folder = Path(name)
-            try:
-                yield self._checked_out(commit, folder / "base"), self._copied(folder / "head")
-            finally:
-                self._forget(folder / "base")
+        folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+        try:
+            with held():
+                base = self._checked_out(commit, folder / "base")
+            yield base, self._copied(folder / "head")
+        finally:
+            with held():
+                self._forget(folder)
 
     def _checked_out(self, commit: str, folder: Path) -> Path:
-        _git(
-            self.root,
-            "worktree",
-            "add",
-            "--quiet",
-            "--detach",
-            "--no-checkout",
-            str(folder),
-            commit,
-        )
-        for path in (self.package, f"{self.package}.py"):
-            with suppress(RevisionError):
-                _git(folder, "checkout", "--quiet", commit, "--", path)
-                return folder
-        raise RevisionError(f"the base, {commit[:12]}, has no {self.package}")
+        names = (self.package, f"{self.package}.py")
+        found = git(self.root, "ls-tree", "--name-only", commit, "--", *names).splitlines()
+        if not found:
+            raise RevisionError(f"the base, {commit[:12]}, has no {self.package}")
+        add = ("worktree", "add", "--quiet", "--detach", "--no-checkout")
+        git(self.root, *add, str(folder), commit)
+        name = next(name for name in names if name in found)  # as import prefers
+        git(folder, "checkout", "--quiet", commit, "--", name)
+        return folder
 
     def _copied(self, folder: Path) -> Path:
         folder.mkdir()
@@ -159,37 +153,20 @@ class Repository:
             shutil.copy2(source, folder)
         return folder
 
-    def _forget(self, worktree: Path) -> None:
+    def _forget(self, folder: Path) -> None:
+        """Delete a gate's folder, and what git knows of the worktree in it."""
         with suppress(RevisionError):
-            _git(self.root, "worktree", "remove", "--force", str(worktree))
+            # Once for what was changed in it, and once for a lock.
+            git(self.root, "worktree", "remove", "--force", "--force", str(folder / "base"))
+        shutil.rmtree(folder, ignore_errors=True)
 
     def _remove_leftovers(self) -> None:
-        """What gates have left that were killed before they could."""
-        _git(self.root, "worktree", "prune")
-        for line in _git(self.root, "worktree", "list", "--porcelain").splitlines():
-            worktree = Path(line.removeprefix("worktree "))
-            parent = worktree.parent.name
-            if not line.startswith("worktree ") or not parent.startswith(_PREFIX):
+        """What gates have left that were killed before they could; nothing of anybody else's."""
+        for line in git(self.root, "worktree", "list", "--porcelain").splitlines():
+            folder = Path(line.removeprefix("worktree ")).parent
+            if not line.startswith("worktree ") or not folder.name.startswith(_PREFIX):
                 continue
-            owner = parent.removeprefix(_PREFIX).partition("-")[0]
+            owner = folder.name.removeprefix(_PREFIX).partition("-")[0]
             if not (owner.isdecimal() and psutil.pid_exists(int(owner))):
-                self._forget(worktree)
-                shutil.rmtree(worktree.parent, ignore_errors=True)
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    """What git prints.
-
-    Raises:
-        RevisionError: with what git says, if it fails.
-    """
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False
-        )
-    except OSError as error:
-        raise RevisionError(f"git cannot be run: {error}") from error
-    if done.returncode:
-        lines = done.stderr.strip().splitlines()
-        raise RevisionError(lines[-1] if lines else f"git {arguments[0]} failed")
-    return done.stdout.strip()
+                with held():
+                    self._forget(folder)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 
-from bench.gate.revisions import Repository, RevisionError
+from bench.gate import revisions
+from bench.gate.git import RevisionError
+from bench.gate.git import git as real_git
+from bench.gate.revisions import Repository
+from bench.gate.signals import terminated_as_by_ctrl_c
 from tests.bench.gate.repositories import TOY, commit, git, repository, write
 
 PACKAGE = "toy_models"
@@ -74,6 +79,78 @@ def test_what_a_killed_gate_left_is_removed_by_the_next(folder: Path, tmp_path: 
     assert (alive / "base").exists()
 
 
+def test_a_locked_worktree_is_removed_and_a_users_is_not(folder: Path, tmp_path: Path) -> None:
+    """Also one that git would prune, as on a disk that is not plugged in."""
+    base = git(folder, "rev-parse", "HEAD")
+    dead, users = tmp_path / f"se-bench-gate-{2**22 + 1}-x", tmp_path / "elsewhere"
+    git(folder, "worktree", "add", "-q", "--detach", "--lock", str(dead / "base"), base)
+    git(folder, "worktree", "add", "-q", "--detach", str(users), base)
+    shutil.rmtree(users)
+    with Repository.around(folder, PACKAGE).trees(base):
+        pass
+    listed = git(folder, "worktree", "list")
+    assert "se-bench-gate" not in listed
+    assert str(users) in listed
+
+
+def test_what_keeps_git_from_checking_out_is_told(folder: Path) -> None:
+    """In git's own words, and not as a package that is missing."""
+    base = git(folder, "rev-parse", "HEAD")
+    blob = git(folder, "rev-parse", f"HEAD:{PACKAGE}/__init__.py")
+    (folder / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+    with (
+        pytest.raises(RevisionError, match=blob),
+        Repository.around(folder, PACKAGE).trees(base),
+    ):
+        pass
+    assert worktrees(folder) == 1
+
+
+def test_hooks_neither_run_nor_lead_astray(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a gate that is called by one, which git tells of the repository it is in."""
+    hook = folder / ".git" / "hooks" / "post-checkout"
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    base = git(folder, "rev-parse", "HEAD")
+    other = repository(tmp_path / "other", ms=7)
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(other / ".git" / "index"))
+    subject = Repository.around(folder, PACKAGE)
+    assert subject.root == folder
+    with subject.trees(base) as (before, _):
+        assert "MS = 2" in (before / PACKAGE / "__init__.py").read_text()
+    monkeypatch.delenv("GIT_DIR")
+    monkeypatch.delenv("GIT_INDEX_FILE")
+    assert worktrees(folder) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_waits_for_git(
+    number: signal.Signals, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it makes a worktree and while it forgets it; then nothing is left."""
+    base = git(folder, "rev-parse", "HEAD")
+    done = []
+
+    def interrupted(folder: Path, *arguments: str) -> str:
+        if arguments[0] == "worktree":
+            signal.raise_signal(number)
+        done.append(arguments[:2])
+        return real_git(folder, *arguments)
+
+    subject = Repository.around(folder, PACKAGE)
+    subject._remove_leftovers()
+    monkeypatch.setattr(Repository, "_remove_leftovers", lambda self: None)
+    monkeypatch.setattr(revisions, "git", interrupted)
+    with terminated_as_by_ctrl_c(), pytest.raises(KeyboardInterrupt), subject.trees(base):
+        raise AssertionError("it goes on")
+    assert ("worktree", "add") in done
+    assert ("worktree", "remove") in done
+    assert worktrees(folder) == 1
+
+
 def test_a_single_module_is_a_package_too(tmp_path: Path) -> None:
     """As of a repository that is one file."""
     folder = repository(tmp_path / "project")
@@ -113,7 +190,7 @@ def test_changed_requirements_are_told(folder: Path) -> None:
 
 def test_what_git_does_not_know_is_named(folder: Path) -> None:
     """With what may help."""
-    with pytest.raises(RevisionError, match="got 'nonesuch': `git fetch` may bring it"):
+    with pytest.raises(RevisionError, match=r"got 'nonesuch': `git fetch` may bring it \(fatal: "):
         Repository.around(folder, PACKAGE).merge_base("nonesuch")
 
 
