@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import secrets
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.environment import has_cuda
-from bench.options import grid_from, with_given
+from bench.options import axes_given, grid_from, with_given
 from bench.waiting import variables
 
 if TYPE_CHECKING:
@@ -160,11 +161,14 @@ def gate(options: argparse.Namespace) -> int:
         raise ValueError(f"threads must be one number for all of a gate, got {grid.threads}")
     if grid.devices != ("cpu",):
         raise ValueError("device must be cpu: the gate times no GPU yet")
-    factories = {name: name for name in options.factory or ()}
-    for name in factories:
-        if not all(name.partition(":")):
-            raise ValueError(f"factory must be MODULE:NAME, got {name!r}")
-    package = options.package or next(iter(factories), "se_models").partition(":")[0].split(".")[0]
+    factories = _factories(options)
+    packages = dict.fromkeys(name.partition(":")[0].split(".")[0] for name in factories)
+    if len(packages) > 1 and options.package is None:
+        raise ValueError(
+            f"factory must be of one package, got {', '.join(packages)}: run a gate for each, or "
+            "name with --package what is to be taken from both revisions"
+        )
+    package = options.package or next(iter(packages), "se_models")
     return command.gate(
         command.Request(
             base=options.base,
@@ -174,10 +178,29 @@ def gate(options: argparse.Namespace) -> int:
             threshold=options.threshold / 100,
             budget_s=options.budget,
             out=options.out,
-            seed=options.seed,
+            seed=secrets.randbits(31) if options.seed is None else options.seed,
             even_if_equal=options.even_if_equal,
         )
     )
+
+
+def _factories(options: argparse.Namespace) -> dict[str, str]:
+    """What is measured in place of the grid, by name; nothing where none is given.
+
+    Raises:
+        ValueError: if one is misspelt, or comes with flags of the grid that it replaces.
+    """
+    factories = {name: name for name in options.factory or ()}
+    for name in factories:
+        if not all(name.partition(":")):
+            raise ValueError(f"factory must be MODULE:NAME, got {name!r}")
+    given = [axis for axis in axes_given(options) if axis != "threads"]
+    if factories and given:
+        raise ValueError(
+            "factory must come without flags of the grid, which it replaces, got "
+            f"{', '.join(given)}"
+        )
+    return factories
 
 
 def _frame(out: Path) -> pd.DataFrame:

@@ -149,12 +149,13 @@ def grid_from(options: argparse.Namespace) -> Grid:
 
 def with_given(grid: Grid, options: argparse.Namespace) -> Grid:
     """The grid with those axes that flags have set."""
-    given = {
-        name: tuple(dict.fromkeys(getattr(options, name)))
-        for name in Grid.__dataclass_fields__
-        if getattr(options, name, None) is not None
-    }
+    given = {name: tuple(dict.fromkeys(getattr(options, name))) for name in axes_given(options)}
     return replace(grid, **given)
+
+
+def axes_given(options: argparse.Namespace) -> list[str]:
+    """The axes of the grid that flags have set."""
+    return [name for name in Grid.__dataclass_fields__ if getattr(options, name, None) is not None]
 
 
 def seconds(text: str) -> float:

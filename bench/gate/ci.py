@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 # Where GitHub Actions, and Gitea's and Forgejo's, take Markdown for a job's page.
@@ -10,9 +11,19 @@ SUMMARY = "GITHUB_STEP_SUMMARY"
 
 
 def publish(markdown: str) -> None:
-    """Print a report, and add it to the step's summary where there is one."""
-    print(markdown, end="")
-    summary = os.environ.get(SUMMARY)
-    if summary:
-        with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(f"{markdown}\n")
+    """Print a report, and add it to the step's summary where there is one.
+
+    Raises:
+        OSError: if either cannot be written; the other is.
+    """
+    try:
+        print(markdown, end="", flush=True)
+    except OSError:
+        # What is left in the buffer would fail again at exit, and change the exit code.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
+    finally:
+        summary = os.environ.get(SUMMARY)
+        if summary:
+            with Path(summary).open("a", encoding="utf-8") as file:
+                file.write(f"{markdown}\n")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +14,10 @@ import msgspec
 
 from bench.environment import Machine, describe_machine
 from bench.gate.ci import publish
+from bench.gate.git import RevisionError
 from bench.gate.report import Report, markdown, write_json
-from bench.gate.revisions import Repository, RevisionError
+from bench.gate.revisions import Repository
+from bench.gate.signals import terminated_as_by_ctrl_c
 from bench.gate.timing import Finding, Gate, compares, passes
 from bench.gate.triple import GateError, Sides
 from bench.grid import Grid
@@ -65,28 +67,29 @@ def gate(request: Request) -> int:
     All that keeps it from comparing is one line, and the code for that: a build
     must fail for a regression, and for nothing else, by the code of one.
     """
-    before = signal.getsignal(signal.SIGTERM)
-    _interrupt_on_termination()
-    try:
-        return _gate(request)
-    except (RevisionError, GateError, OSError) as error:
-        _tell(f"the gate could not compare: {error}")
+    with terminated_as_by_ctrl_c():
+        try:
+            return _gate(request)
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            _tell("interrupted; no process and no worktree is left behind")
+            return INTERRUPTED
+        except (RevisionError, GateError, OSError) as error:
+            _tell(f"the gate could not compare: {error}")
+        except Exception as error:  # a mistake of this suite's is none of head's
+            line = " ".join(str(error).split())
+            _tell(f"the gate could not compare, by its own fault: {type(error).__name__}: {line}")
         return REFUSED
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        _tell("interrupted; no process and no worktree is left behind")
-        return INTERRUPTED
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _gate(request: Request) -> int:
     repository = Repository.around(Path.cwd(), request.package)
     commit = repository.merge_base(request.base)
     if repository.is_unchanged_since(commit) and not request.even_if_equal:
-        publish(
+        nothing = (
             f"## Timing gate: passed\n\n`{request.package}` is what it was at the base, "
             f"`{commit[:12]}`: nothing was measured.\n"
         )
+        _show("the report", lambda: publish(nothing))
         return PASSED
     started = time.monotonic()
     notes = repository.notes(commit)
@@ -97,56 +100,51 @@ def _gate(request: Request) -> int:
         comparison = Gate(
             sides, request.variants, request.threshold, request.budget_s, request.seed, _tell
         )
-        findings = _run(comparison)
+        findings = asyncio.run(comparison.run())
+    code = _code(findings)  # and whatever fails from here on changes nothing of it
     report = Report(
         base=commit,
         package=request.package,
         threshold=request.threshold,
+        seed=request.seed,
         findings=tuple(findings),
-        notes=tuple(notes),
+        notes=(*notes, *comparison.accidents),
         triples=len(comparison.triples),
         rounds=sum(triple.rounds for triple in comparison.triples),
         wall_s=time.monotonic() - started,
         machine=_machine(describe_machine(), request.threads),
     )
-    publish(markdown(report))
-    write_json(report, request.out / REPORT)
+    _show("the report", lambda: publish(markdown(report)))
+    _show(REPORT, lambda: write_json(report, request.out / REPORT))
     if any(finding.known is not None for finding in findings):
-        from bench.gate import figure  # matplotlib takes long to import
+        _show("the picture", lambda: _draw(report, request.out))
+    return code
 
-        figure.save(report, request.out)
-    _tell(f"{REPORT} and a picture in {request.out}")
+
+def _code(findings: Sequence[Finding]) -> int:
     if not passes(findings):
         return FAILED
     return PASSED if compares(findings) else REFUSED
 
 
-def _run(comparison: Gate) -> list[Finding]:
-    """What it finds; a signal ends its processes before it is raised."""
-
-    async def run() -> list[Finding]:
-        task = asyncio.current_task()
-        assert task is not None
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        return await comparison.run()
-
+def _show(what: str, show: Callable[[], object]) -> None:
+    """Show what was found; that a disk is full, say, is no verdict."""
     try:
-        return asyncio.run(run())
-    finally:
-        _interrupt_on_termination()  # the loop has undone it
+        show()
+    except Exception as error:
+        _tell(f"warning: {what} could not be written: {error}")
 
 
-def _interrupt_on_termination() -> None:
-    """SIGTERM, as a cancelled build sends it, cleans up as Ctrl-C does."""
+def _draw(report: Report, folder: Path) -> None:
+    from bench.gate import figure  # matplotlib takes long to import
 
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
+    figure.save(report, folder)
+    _tell(f"{REPORT} and a picture in {folder}")
 
 
 def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    with suppress(OSError):  # whoever read it may be gone
+        print(line, file=sys.stderr, flush=True)
 
 
 def _machine(machine: Machine, threads: int) -> str:

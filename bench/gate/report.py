@@ -25,13 +25,14 @@ _UNKNOWN = "–"
 class Report:
     """All that is told of one comparison.
 
-    ``notes`` are what a reader must know besides; ``rounds`` and ``wall_s`` are of
-    all triples together.
+    ``seed`` is of all orders; ``notes`` are what a reader must know besides, accidents
+    of processes included; ``rounds`` and ``wall_s`` are of all triples together.
     """
 
     base: str
     package: str
     threshold: float
+    seed: int
     findings: tuple[Finding, ...]
     notes: tuple[str, ...]
     triples: int
@@ -54,15 +55,20 @@ def markdown(report: Report) -> str:
         "",
         f"`{report.package}` as it is now over base `{report.base[:12]}`, by {report.triples} "
         f"triples of fresh processes taking turns, {report.rounds} rounds in "
-        f"{report.wall_s:.0f} s on {report.machine}. Slower by more than "
+        f"{report.wall_s:.0f} s on {report.machine}, seed {report.seed}. Slower by more than "
         f"{100 * report.threshold:g} % and beyond doubt is a regression.",
         "",
-        *(f"- Note: {note}." for note in report.notes),
-        *(f"- {line}" for line in _headlines(report.findings)),
-        "",
+        *_listed(report),
         table(pd.DataFrame([_row(finding) for finding in report.findings])),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _listed(report: Report) -> list[str]:
+    """Notes and what a build fails for, each a line, and an empty one behind them."""
+    lines = [f"- Note: {note}." for note in report.notes]
+    lines += [f"- {line}" for line in _headlines(report.findings)]
+    return [*lines, ""] if lines else []
 
 
 def _headlines(findings: Sequence[Finding]) -> list[str]:
@@ -111,6 +117,7 @@ def write_json(report: Report, path: Path) -> None:
         "base": report.base,
         "package": report.package,
         "threshold_pct": 100 * report.threshold,
+        "seed": report.seed,
         "triples": report.triples,
         "rounds": report.rounds,
         "wall_s": report.wall_s,

@@ -2,15 +2,17 @@
 
 Whatever the first set of triples calls regressed is only suspected. A second set
 of fresh processes then measures the suspects alone, and what it does not call
-regressed as well fails no build.
+regressed as well fails no build. What one process cannot run is only suspected
+too, until a fresh one that holds nothing else cannot.
 """
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from random import Random
+from typing import TypeVar
 
 from bench.gate.judgement import (
     LEAST_TRIPLES,
@@ -20,13 +22,28 @@ from bench.gate.judgement import (
     distrusted,
     judge,
 )
-from bench.gate.triple import BASE, CONTROL, HEAD, GateError, Sides, Triple, measure_triple
+from bench.gate.triple import (
+    BASE,
+    HEAD,
+    ROLES,
+    DiedError,
+    GateError,
+    Sides,
+    Triple,
+    Turn,
+    hold_apart,
+    measure_triple,
+    turns,
+)
 from bench.stats import Array
+
+T = TypeVar("T")
 
 # Of the budget; the rest is for confirming what the first set suspects.
 FIRST_SHARE = 0.6
-# How often a set may lose a triple to a process that dies, before it is no accident.
-DEATHS = 2
+# How often to try what a process that died has interrupted: once may be an accident.
+TRIES = 2
+_NEVER_TOGETHER = "both sides can run it alone, and one could not among the others"
 
 
 @dataclass(frozen=True)
@@ -52,7 +69,11 @@ class _Set:
 
     variants: Mapping[str, str]
     triples: list[Triple] = field(default_factory=list)
-    deaths: int = 0
+
+    @property
+    def look(self) -> int:
+        """How often there has been a look at the verdicts: at each triple once there are enough."""
+        return max(1, len(self.triples) - LEAST_TRIPLES + 1)
 
     def times_s(self, name: str) -> list[Array]:
         return [triple.times_s[name] for triple in self.triples if name in triple.times_s]
@@ -66,12 +87,21 @@ class _Set:
 
     def verdicts(self, threshold: float) -> dict[str, Verdict]:
         known = self.known()
-        return dict(zip(known, judge(list(known.values()), threshold), strict=True))
+        return dict(zip(known, judge(list(known.values()), threshold, self.look), strict=True))
 
-    def failure(self, name: str, role: int) -> str | None:
-        return next(
-            (t.failures[name, role] for t in self.triples if (name, role) in t.failures), None
-        )
+    def reaches(self, threshold: float) -> dict[str, float]:
+        """What would have failed a build, by variant."""
+        known = self.known()
+        return dict(zip(known, detectable(list(known.values()), threshold, self.look), strict=True))
+
+    @property
+    def failures(self) -> dict[tuple[str, int], str]:
+        """What a process could not run, by variant and by side, of which the base has two."""
+        return {
+            (name, HEAD if role == HEAD else BASE): reason
+            for triple in self.triples
+            for (name, role), reason in triple.failures.items()
+        }
 
 
 class Gate:
@@ -99,78 +129,142 @@ class Gate:
         self._variants = variants
         self._threshold = threshold
         self._budget_s = budget_s
-        self._rng = random.Random(seed)
+        self._rng = Random(seed)
         self._tell = tell
-        self._started = time.monotonic()
+        self._started_s = time.monotonic()
         self.triples: list[Triple] = []
+        self.accidents: list[str] = []
 
     async def run(self) -> list[Finding]:
         """All verdicts, in the order of the variants.
 
+        ``triples`` and ``accidents``, a line each, have been filled then.
+
         Raises:
             GateError: if a side's processes cannot start, or die again and again.
         """
-        first = _Set(self._variants)
-        await self._fill(first, FIRST_SHARE)
+        failures = await self._prepared()
+        runnable = [n for n in self._variants if (n, BASE) not in failures]
+        first = self._set(name for name in runnable if (name, HEAD) not in failures)
+        self._started_s = time.monotonic()
+        if first.variants:
+            await self._fill(first, 0.0, FIRST_SHARE)
         verdicts = first.verdicts(self._threshold)
-        suspects = [name for name, verdict in verdicts.items() if verdict == "regressed"]
-        second = _Set({name: self._variants[name] for name in suspects})
-        if suspects:
-            self._tell(f"suspected: {', '.join(suspects)}; measuring again by fresh processes")
-            await self._fill(second, 1.0)
-        return self._findings(first, second)
+        second = self._set(name for name, verdict in verdicts.items() if verdict == "regressed")
+        unconfirmed = "suspected, and not confirmed by fresh processes"
+        if second.variants:
+            suspects = ", ".join(second.variants)
+            self._tell(f"suspected: {suspects}; measuring again by fresh processes")
+            try:
+                await self._fill(second, FIRST_SHARE, 1.0)
+            except GateError as error:
+                unconfirmed = f"suspected, and confirming it failed: {error}"
+                self._happened(f"{suspects} could not be measured again: {error}")
+        failures |= await self._failing_alone({**first.failures, **second.failures})
+        return self._findings(first, second, failures, unconfirmed)
 
-    async def _fill(self, group: _Set, share: float) -> None:
-        """Triples until all is decided, or the time is over.
+    def _set(self, names: Iterable[str]) -> _Set:
+        return _Set({name: self._variants[name] for name in names})
+
+    async def _prepared(self) -> dict[tuple[str, int], str]:
+        """What a side cannot run; what both can is built then, in no triple's time."""
+        self._tell("preparing: a process of the base and one of head build what they need")
+        found = await self._in_spite_of_deaths(
+            lambda: hold_apart(self._sides, self._variants, (BASE, HEAD))
+        )
+        both = {
+            name for name in self._variants if (name, BASE) in found and (name, HEAD) in found
+        }  # of these it does not matter whether it was an accident of one
+        known = {key: reason for key, reason in found.items() if key[0] in both}
+        return known | await self._failing_alone(
+            {key: reason for key, reason in found.items() if key[0] not in both}
+        )
+
+    async def _failing_alone(
+        self, suspected: Mapping[tuple[str, int], str]
+    ) -> dict[tuple[str, int], str]:
+        """Of what a process could not run, what a fresh one cannot that holds nothing else."""
+        failing = {}
+        for (name, role), reason in suspected.items():
+            self._tell(f"{name} failed in a process of {ROLES[role]}; trying it alone")
+            try:
+                alone = await hold_apart(self._sides, {name: self._variants[name]}, (role,))
+            except DiedError as death:
+                alone = {(name, role): str(death)}
+            failing.update(alone)
+            if not alone:
+                self._happened(f"{name} failed in a process of {ROLES[role]}, not alone: {reason}")
+        return failing
+
+    async def _fill(self, group: _Set, begins: float, ends: float) -> None:
+        """Triples until all is decided, or the time is over; a few at least.
 
         Args:
             group: is added to.
-            share: of the budget that it may use while it suspects anything.
+            begins: the share of the budget after which the fewest triples should find room.
+            ends: that before which; it may go on to the budget's end if it suspects nothing.
         """
-        while True:
-            number = len(group.triples) + 1
-            self._tell(f"triple {number}: starting three processes")
-            try:
-                triple = await measure_triple(
-                    self._sides, group.variants, self._rng, self._tell_of(number)
-                )
-            except GateError:
-                group.deaths += 1
-                if group.deaths >= DEATHS:
-                    raise
-                continue
+        each_s = (ends - begins) * self._budget_s / LEAST_TRIPLES
+        for turn in turns(self._rng.getrandbits(32), each_s):
+            triple = await self._measured(group, turn)
             group.triples.append(triple)
             self.triples.append(triple)
             if not triple.times_s or (
-                len(group.triples) >= LEAST_TRIPLES and self._is_over(group, share, triple.wall_s)
+                len(group.triples) >= LEAST_TRIPLES and self._is_over(group, ends, triple.wall_s)
             ):
                 return
 
-    def _tell_of(self, number: int) -> Callable[[str], None]:
-        return lambda what: self._tell(f"triple {number}: {what}")
+    async def _measured(self, group: _Set, turn: Turn) -> Triple:
+        number = len(self.triples) + 1
 
-    def _is_over(self, group: _Set, share: float, next_s: float) -> bool:
+        def tell(what: str) -> None:
+            self._tell(f"triple {number}: {what}")
+
+        tell("starting three processes")
+        return await self._in_spite_of_deaths(
+            lambda: measure_triple(self._sides, group.variants, turn, tell)
+        )
+
+    async def _in_spite_of_deaths(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """What it returns, at the second try if a process dies at the first."""
+        for _ in range(TRIES - 1):
+            try:
+                return await attempt()
+            except DiedError as death:
+                self._happened(f"{death}; what it had measured was measured again")
+        return await attempt()
+
+    def _happened(self, accident: str) -> None:
+        self._tell(f"note: {accident}")
+        self.accidents.append(accident)
+
+    def _is_over(self, group: _Set, ends: float, next_s: float) -> bool:
         verdicts = group.verdicts(self._threshold)
         self._tell(_summary(verdicts))
         if "undecided" not in verdicts.values():
             return True
-        end_s = self._budget_s * (share if "regressed" in verdicts.values() else 1.0)
-        return time.monotonic() - self._started + next_s > end_s
+        end_s = self._budget_s * (ends if "regressed" in verdicts.values() else 1.0)
+        return time.monotonic() - self._started_s + next_s > end_s
 
-    def _findings(self, first: _Set, second: _Set) -> list[Finding]:
+    def _findings(
+        self,
+        first: _Set,
+        second: _Set,
+        failures: Mapping[tuple[str, int], str],
+        unconfirmed: str,
+    ) -> list[Finding]:
         known, confirmed = first.known(), second.known()
         verdicts, again = (group.verdicts(self._threshold) for group in (first, second))
-        reaches = dict(zip(known, detectable(list(known.values())), strict=True))
+        reaches = first.reaches(self._threshold)
         findings = []
         for name in self._variants:
-            failed = _failed(name, first)
-            if failed is not None:
-                findings.append(failed)
+            failed = _failed(name, failures)
+            if failed is not None or name not in known:
+                findings.append(failed or Finding(name, "undecided", reason=_NEVER_TOGETHER))
                 continue
             verdict, reason = verdicts[name], None
             if verdict == "regressed" and again.get(name) != "regressed":
-                verdict = "undecided"
-                reason = "suspected, and not confirmed by fresh processes"
+                verdict, reason = "undecided", unconfirmed
             elif verdict == "undecided" and distrusted(known[name], self._threshold):
                 reason = "two processes of the base differ by as much as would count"
             pooled = Known.of([*first.times_s(name), *second.times_s(name)])
@@ -180,14 +274,13 @@ class Gate:
         return findings
 
 
-def _failed(name: str, group: _Set) -> Finding | None:
+def _failed(name: str, failures: Mapping[tuple[str, int], str]) -> Finding | None:
     """What is said of a variant that a side could not run.
 
     What the base alone lacks is new. What neither can run may be a slip in its name,
     or lack what it needs on this machine: that never passes.
     """
-    head = group.failure(name, HEAD)
-    base = group.failure(name, BASE) or group.failure(name, CONTROL)
+    base, head = failures.get((name, BASE)), failures.get((name, HEAD))
     if head is not None and base is not None:
         return Finding(name, "not run", reason=f"neither side can run it: {head}")
     if head is not None:

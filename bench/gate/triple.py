@@ -1,17 +1,18 @@
 """Three fresh processes, of the base, of head and of the base again, whose forwards take turns.
 
-Which of them starts first is drawn by lot, so that what the first process has of
-the machine is nobody's. All three hold all variants. A round runs a variant once
+Who starts first is drawn by lot, and takes turns over triples, so that what the first
+process has of the machine is nobody's. All three hold all variants. A round runs a variant once
 in each, in balanced order; only one process runs at a time, and the others sleep.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +28,7 @@ from bench.waiting import environment
 
 T = TypeVar("T")
 
-PROCESS = (sys.executable, "-P", "-m", "bench.measure.candidate")
+PROCESS = (sys.executable, "-P", "-m", "bench.measure.candidate_process")
 # How long one may say nothing, as while it builds kernels.
 TIMEOUT_S = 300.0
 _SUITE = Path(__file__).resolve().parents[2]
@@ -43,6 +44,10 @@ MEASURE_OVER_START = 1.5
 
 class GateError(RuntimeError):
     """Nothing can be compared, whatever the variant, and why."""
+
+
+class DiedError(GateError):
+    """A process that had started died; another may not."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +72,11 @@ class Sides:
         """A process, not yet started, that finds the package in its side's folder."""
         flags = ("--package", self.package, "--threads", str(self.threads))
         # Their threads sleep at once when they are done: a spinning one would disturb whose turn
-        # it is. This suite comes behind the tree, which holds nothing but the package.
-        variables = environment("passive") | {"PYTHONPATH": f"{self.tree(role)}:{_SUITE}"}
+        # it is. This suite comes behind the tree, which holds nothing but the package, and what
+        # the caller has told Python comes last: it may well hold the package too.
+        caller = os.environ.get("PYTHONPATH")
+        paths = [str(self.tree(role)), str(_SUITE), *([caller] if caller else [])]
+        variables = environment("passive") | {"PYTHONPATH": os.pathsep.join(paths)}
         return WorkerProcess((*PROCESS, *flags), timeout_s=TIMEOUT_S, environment=variables)
 
 
@@ -89,34 +97,82 @@ class Triple:
         return sum(map(len, self.times_s.values()))
 
 
+@dataclass(frozen=True)
+class Turn:
+    """What one triple is told.
+
+    Args:
+        start_order: of the roles.
+        seed: of all other orders.
+        most_s: what starting and measuring may take together; a few rounds are run anyway.
+    """
+
+    start_order: Sequence[int]
+    seed: int
+    most_s: float
+
+
+def turns(seed: int, most_s: float) -> Iterator[Turn]:
+    """Endless; in every three, each role starts first once, second once and last once."""
+    rng = random.Random(seed)
+    while True:
+        roles = rng.sample(range(len(ROLES)), len(ROLES))
+        for shift in range(len(ROLES)):
+            yield Turn((*roles[shift:], *roles[:shift]), rng.getrandbits(32), most_s)
+
+
 async def measure_triple(
-    sides: Sides, variants: Mapping[str, str], rng: random.Random, tell: Callable[[str], None]
+    sides: Sides, variants: Mapping[str, str], turn: Turn, tell: Callable[[str], None]
 ) -> Triple:
     """Start three processes, let them take turns, and end them.
 
     Args:
-        sides: of the comparison.
+        sides: of the comparison; kernels that it must build were built before, or building
+            would pass for starting.
         variants: by their names, each as `bench.protocol.Hold` has it.
-        rng: who starts first, and all orders.
+        turn: of this triple.
         tell: is given a line now and then.
 
     Raises:
-        GateError: if a process cannot start, or dies.
+        GateError: if a process cannot start; DiedError if one dies after that.
     """
     started = time.monotonic()
     triple = Triple()
     async with AsyncExitStack() as stack:
-        processes: dict[int, WorkerProcess] = {}
-        for role in rng.sample(range(len(ROLES)), len(ROLES)):
-            processes[role] = await stack.enter_async_context(sides.process(role))
-        await _all(_greet(sides, role, process) for role, process in processes.items())
-        places = await _hold(processes, variants, triple)
+        processes = await _start(sides, turn.start_order, stack)
+        places = await _hold(processes, variants, triple.failures)
         if places:
             tell("measuring")
-            measure_s = MEASURE_OVER_START * (time.monotonic() - started)
-            await _take_turns(processes, places, rng, measure_s, triple)
+            start_s = time.monotonic() - started
+            measure_s = min(MEASURE_OVER_START * start_s, turn.most_s - start_s)
+            await _take_turns(processes, places, turn.seed, measure_s, triple)
     triple.wall_s = time.monotonic() - started
     return triple
+
+
+async def hold_apart(
+    sides: Sides, variants: Mapping[str, str], roles: Sequence[int]
+) -> dict[tuple[str, int], str]:
+    """Why processes of these roles, which measure nothing, cannot hold a variant.
+
+    What they build for it, others find built.
+
+    Raises:
+        GateError: as `measure_triple` does.
+    """
+    failures: dict[tuple[str, int], str] = {}
+    async with AsyncExitStack() as stack:
+        await _hold(await _start(sides, roles, stack), variants, failures)
+    return failures
+
+
+async def _start(
+    sides: Sides, order: Sequence[int], stack: AsyncExitStack
+) -> dict[int, WorkerProcess]:
+    """A process of each role, which ends with the stack."""
+    processes = {role: await stack.enter_async_context(sides.process(role)) for role in order}
+    await _all(_greet(sides, role, process) for role, process in processes.items())
+    return processes
 
 
 async def _greet(sides: Sides, role: int, process: WorkerProcess) -> None:
@@ -130,32 +186,35 @@ async def _greet(sides: Sides, role: int, process: WorkerProcess) -> None:
 
 
 async def _hold(
-    processes: Mapping[int, WorkerProcess], variants: Mapping[str, str], triple: Triple
-) -> dict[str, tuple[int, ...]]:
-    """Where each process holds the variants that all three can hold."""
+    processes: Mapping[int, WorkerProcess],
+    variants: Mapping[str, str],
+    failures: dict[tuple[str, int], str],
+) -> dict[str, dict[int, int]]:
+    """Where each process holds the variants that all can hold; others are added to ``failures``."""
     held: dict[tuple[str, int], int] = {}
 
     async def hold_all(role: int, process: WorkerProcess) -> None:
         for name, what in variants.items():
             answer = await _ask(role, process, Held, Hold(what))
             if answer.place is None:
-                triple.failures[name, role] = answer.reason or "no reason was given"
+                failures[name, role] = answer.reason or "no reason was given"
             else:
                 held[name, role] = answer.place
 
     await _all(hold_all(role, process) for role, process in processes.items())
-    everywhere = [n for n in variants if all((n, role) in held for role in range(len(ROLES)))]
-    return {name: tuple(held[name, role] for role in range(len(ROLES))) for name in everywhere}
+    everywhere = [name for name in variants if all((name, role) in held for role in processes)]
+    return {name: {role: held[name, role] for role in processes} for name in everywhere}
 
 
 async def _take_turns(
     processes: Mapping[int, WorkerProcess],
-    places: Mapping[str, tuple[int, ...]],
-    rng: random.Random,
+    places: Mapping[str, Mapping[int, int]],
+    seed: int,
     seconds: float,
     triple: Triple,
 ) -> None:
     """Rounds for so long, and a few at least; the first, which wakes everything, is left out."""
+    rng = random.Random(seed)
     orders = {name: balanced_orders(len(ROLES), rng.getrandbits(32)) for name in places}
     rows: dict[str, list[list[float]]] = {name: [] for name in places}
     end = time.monotonic() + seconds
@@ -177,7 +236,7 @@ async def _ask(role: int, process: WorkerProcess, kind: type[T], command: Comman
     try:
         return await process.one(kind, command)
     except WorkerDied as death:
-        raise GateError(f"the process of {ROLES[role]} died: {death}") from death
+        raise DiedError(f"a process of {ROLES[role]} died: {death}") from death
 
 
 async def _all(coroutines: Iterable[Coroutine[Any, Any, None]]) -> None:

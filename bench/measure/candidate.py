@@ -1,16 +1,12 @@
-"""A process that holds models of one source tree, and runs whichever it is told, once.
+"""What a process of the timing gate does: hold models of one tree, run whichever it is told, once.
 
-``python -P -m bench.measure.candidate --package se_models --threads 2``, with the tree
-ahead of all else on ``PYTHONPATH``. It is driven over its pipes, and sleeps between
-commands, so that processes of several trees can take turns.
+It sleeps between commands, so that processes of several trees can take turns.
 """
 
 from __future__ import annotations
 
-import argparse
 import gc
 import importlib
-import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -22,8 +18,7 @@ from torch import nn
 
 from bench.measure import subject
 from bench.measure.paths import executor_of, transformed, unsupported
-from bench.measure.serving import own_output, serve
-from bench.protocol import Command, Held, Hold, RunHeld, Sample, Tree
+from bench.protocol import Command, Held, Hold, RunHeld, Sample
 from bench.trial import Trial
 
 # The first forwards of a model build its kernels and fill the allocator.
@@ -104,20 +99,3 @@ def factory_made(name: str) -> Callable[[], object]:
         f"{name} must return a callable without arguments, or a tuple of a model and its inputs, "
         f"got {type(made).__name__}"
     )
-
-
-def main() -> None:
-    """Serve on standard input and output; what else prints goes to standard error."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--package", required=True, metavar="NAME")
-    parser.add_argument("--threads", required=True, type=int, metavar="N")
-    options = parser.parse_args()
-    replies = own_output()
-    found = importlib.import_module(options.package)
-    gc.freeze()  # what the imports made stays, and need not be walked
-    tree = Tree(found.__file__ or "")
-    serve(tree, Candidate(options.threads).answer, sys.stdin.buffer, replies)
-
-
-if __name__ == "__main__":
-    main()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
@@ -32,10 +30,3 @@ def serve(
             replies.flush()
         replies.write(encode(Ready()))
         replies.flush()
-
-
-def own_output() -> BinaryIO:
-    """The standard output, for replies alone: what else prints goes to standard error from now."""
-    replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    return replies

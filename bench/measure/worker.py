@@ -24,8 +24,9 @@ from bench.measure.counts import count
 from bench.measure.failure import failure
 from bench.measure.memory import measure_memory
 from bench.measure.paths import unsupported
+from bench.measure.pipes import own_output
 from bench.measure.reference import refer
-from bench.measure.serving import own_output, serve
+from bench.measure.serving import serve
 from bench.measure.visit import Visit
 from bench.protocol import (
     Answer,

@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self, TypeVar, cast
 
+import msgspec
+
 from bench.protocol import Answer, Command, Ready, Reply, decode_reply, encode
 from bench.record import Status
 
@@ -18,6 +20,8 @@ T = TypeVar("T")
 
 # The longest line a worker may send: a reference of a batch of thousands.
 _LINE_LIMIT = 2**28
+# Of a line that is no answer, in bytes.
+_SHOWN = 80
 
 
 class WorkerDied(Exception):  # noqa: N818 - it is what happened, not what went wrong here
@@ -90,14 +94,14 @@ class WorkerProcess:
         """The only answer to a command, which is of this kind; or to none, as a greeting.
 
         Raises:
-            WorkerDied: as `ask` does.
+            WorkerDied: as `ask` does, and if it answers anything else.
         """
         if command is not None:
             await self._send(command)
-        (reply,) = [reply async for reply in self._replies()]
-        if not isinstance(reply, kind):
-            raise TypeError(f"answer must be a {kind.__name__}, got {reply!r}")
-        return reply
+        replies = [reply async for reply in self._replies()]
+        if len(replies) != 1 or not isinstance(replies[0], kind):
+            raise WorkerDied("crashed", f"the answer must be one {kind.__name__}, got {replies!r}")
+        return replies[0]
 
     async def _send(self, command: Command) -> None:
         stdin = self._running().stdin
@@ -120,7 +124,13 @@ class WorkerProcess:
                 ) from None
             if not line.endswith(b"\n"):
                 raise await self._death()
-            reply = decode_reply(line)
+            try:
+                reply = decode_reply(line)
+            except msgspec.MsgspecError as error:
+                said = line[:_SHOWN].decode(errors="replace").rstrip()
+                raise WorkerDied(
+                    "crashed", f"the worker said {said!r}, which is no answer: {error}"
+                ) from error
             if isinstance(reply, Ready):
                 return
             yield reply

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from bench.cli import main
-from bench.gate import triple
+from bench.gate import command, triple
 from bench.gate.ci import SUMMARY
 from tests.bench.gate import fake_candidate
 from tests.bench.gate.repositories import TOY, commit, git, repository, write
@@ -119,9 +119,10 @@ def test_what_neither_side_can_run_never_passes(
     [
         ("raise ImportError('no such thing')", None, "base cannot import toy_models: .*no such"),
         (None, "import nonesuch_package", "head cannot import toy_models: .*nonesuch_package"),
-        (None, TOY.format(ms=2) + "DIES = True", "the process of head died: .* ended with code 3"),
+        (None, TOY.format(ms=2) + "DIES = True", "a process of head died: .* ended with code 3"),
+        (None, TOY.format(ms=2) + "print('loading')", "the worker said 'loading', which is no"),
     ],
-    ids=["base does not import", "head does not import", "a process dies"],
+    ids=["base does not import", "head does not import", "a process dies", "head prints"],
 )
 def test_what_cannot_run_is_refused(
     base: str | None,
@@ -142,6 +143,60 @@ def test_what_cannot_run_is_refused(
     assert nothing_is_left(project)
 
 
+def test_a_mistake_of_its_own_fails_no_build(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it is: a line, and not the code of a regression."""
+
+    def slip(*_: object) -> None:
+        raise KeyError("a slip")
+
+    monkeypatch.setattr(command, "Gate", slip)
+    assert gate(*QUICK, "--even-if-equal") == 2
+    assert "by its own fault: KeyError: 'a slip'\n" in capsys.readouterr().err
+    assert nothing_is_left(project)
+
+
+def test_a_full_disk_is_no_verdict(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The exit code is what was found, whatever can be written of it."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    write(project, TOY.format(ms=2).replace("def slow", "def gone"))
+    monkeypatch.setattr(command, "write_json", full)
+    monkeypatch.setattr(command, "publish", full)
+    assert gate(*QUICK, *SLOW) == 1
+    told = capsys.readouterr().err
+    assert "warning: the report could not be written: [Errno 28]" in told
+    assert "warning: gate.json could not be written: [Errno 28]" in told
+
+
+def test_the_seed_is_drawn_and_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Unless it is given."""
+    seeds = []
+    for flags in ((), (), ("--seed", "5")):
+        assert gate("--factory", "toy_models:quick", "--even-if-equal", *flags) == 0
+        seeds.append(json.loads((project / "out" / "gate.json").read_text())["seed"])
+        assert f"seed {seeds[-1]}." in capsys.readouterr().out
+    assert seeds[0] != seeds[1]
+    assert seeds[2] == 5
+
+
+def test_what_the_caller_tells_python_comes_behind_the_tree(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its package is not measured in the tree's place; what the tree needs of it is found."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "needed.py").write_text("")
+    write(tmp_path / "mine", "raise RuntimeError('not of the tree')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "mine"))
+    write(project, "import needed\n" + TOY.format(ms=2))
+    assert gate(*QUICK) == 0
+
+
 def test_wrong_usage_is_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A revision that is none, a device and threads that a gate cannot have."""
     assert gate(*QUICK, base="nonesuch") == 2
@@ -150,6 +205,10 @@ def test_wrong_usage_is_refused(project: Path, capsys: pytest.CaptureFixture[str
     assert "device must be cpu" in capsys.readouterr().err
     assert gate("--threads", "1,2") == 2
     assert "threads must be one number" in capsys.readouterr().err
+    assert gate(*QUICK, "--factory", "others.speed:small") == 2
+    assert "factory must be of one package, got toy_models, others" in capsys.readouterr().err
+    assert gate(*QUICK, "--size", "64", "--batch", "8", "--threads", "1") == 2
+    assert "flags of the grid, which it replaces, got batches, sizes" in capsys.readouterr().err
     assert git(project, "worktree", "list").count("\n") == 0
 
 

@@ -24,7 +24,7 @@ FINDINGS = (
     Finding("resnet18/new", "not comparable", reason="the base cannot run it: ValueError"),
 )
 REPORT = Report(
-    base="0123456789abcdef", package="se_models", threshold=0.02, findings=FINDINGS,
+    base="0123456789abcdef", package="se_models", threshold=0.02, seed=7, findings=FINDINGS,
     notes=("se_models has uncommitted changes",), triples=6, rounds=240, wall_s=61.3,
     machine="AMD EPYC, 2 threads",
 )  # fmt: skip
@@ -35,6 +35,7 @@ def test_it_names_what_fails_first() -> None:
     lines = markdown(REPORT).splitlines()
     assert lines[0] == "## Timing gate: failed"
     assert "`0123456789ab`" in lines[2]
+    assert "seed 7" in lines[2]
     assert lines[4] == "- Note: se_models has uncommitted changes."
     assert lines[5].startswith("- **resnet18/standard-r16 is 5.")
     assert lines[6] == "- **resnet18/inner-r16 no longer runs**: head cannot run it: KeyError"
@@ -65,6 +66,7 @@ def test_json_has_it_all(tmp_path: Path) -> None:
     text = (tmp_path / "new" / "gate.json").read_text()
     found = json.loads(text, parse_constant=refuse)
     assert found["verdict"] == "failed"
+    assert found["seed"] == 7
     by_name = {each["variant"]: each for each in found["variants"]}
     assert by_name["resnet18/standard-r16"]["change_low_pct"] > 2
     assert by_name["resnet18/post-r16"]["change_low_pct"] is None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +12,8 @@ import msgspec
 import pytest
 import torch
 
+import bench
+from bench.measure import candidate_process
 from bench.measure.candidate import WARM_UP, Candidate, factory_made
 from bench.measure.serving import serve
 from bench.protocol import (
@@ -121,3 +125,26 @@ def test_it_says_where_its_package_lies_and_serves_to_the_end(
     assert kinds == [Tree, Ready, Held, Ready, Sample, Ready]
     with pytest.raises(ValueError, match="cannot CountTrials"):
         list(candidate.answer(CountTrials(())))
+
+
+def test_what_a_tree_prints_reaches_no_pipe(tmp_path: Path) -> None:
+    """Not even while it is imported, by Python or by what Python does not know of."""
+    (tmp_path / "chatty.py").write_text("import os\nprint('hello')\nos.system('echo hello')\n")
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", candidate_process.__name__, "--package", "chatty",
+         "--threads", "1"],
+        input=b"", capture_output=True, check=True, cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{Path(bench.__path__[0]).parent}"},
+    )  # fmt: skip
+    replies = [decode_reply(line) for line in done.stdout.splitlines()]
+    assert replies == [Tree(str(tmp_path / "chatty.py")), Ready()]
+    assert done.stderr.count(b"hello") == 2
+
+
+def test_the_pipe_is_taken_before_this_suite_is_imported() -> None:
+    """Since its modules import the tree's `se_models.config`."""
+    script = (
+        "import sys, bench.measure.candidate_process;"
+        "sys.exit(any(name.startswith('se_models') for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
