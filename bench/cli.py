@@ -266,8 +266,8 @@ def _parser() -> argparse.ArgumentParser:
         help="the least slowdown that counts (default: %(default)s)",
     )  # fmt: skip
     gate.add_argument(
-        "--budget", type=seconds, default=300.0, metavar="TIME",
-        help="wall time such as 90s or 5m, for as long as a verdict is open (default: 5m)",
+        "--budget", type=seconds, default=240.0, metavar="TIME",
+        help="wall time such as 90s or 5m, for as long as a verdict is open (default: 4m)",
     )  # fmt: skip
     gate.add_argument(
         "--factory", action="append", metavar="MODULE:NAME",

@@ -111,7 +111,8 @@ class Gate:
         sides: base and head.
         variants: by their names, each as `bench.protocol.Hold` has it.
         threshold: the least slowdown that counts, as a fraction.
-        budget_s: for all of it; a suspicion is confirmed even if that takes longer.
+        budget_s: for all that is measured; confirming what is suspected late may take it
+            beyond, by as much as the second set's share.
         seed: of all orders.
         tell: is given a line now and then.
     """
@@ -148,7 +149,7 @@ class Gate:
         first = self._set(name for name in runnable if (name, HEAD) not in failures)
         self._started_s = time.monotonic()
         if first.variants:
-            await self._fill(first, 0.0, FIRST_SHARE)
+            await self._fill(first, FIRST_SHARE)
         verdicts = first.verdicts(self._threshold)
         second = self._set(name for name, verdict in verdicts.items() if verdict == "regressed")
         unconfirmed = "suspected, and not confirmed by fresh processes"
@@ -156,7 +157,7 @@ class Gate:
             suspects = ", ".join(second.variants)
             self._tell(f"suspected: {suspects}; measuring again by fresh processes")
             try:
-                await self._fill(second, FIRST_SHARE, 1.0)
+                await self._fill(second, 1 - FIRST_SHARE)
             except GateError as error:
                 unconfirmed = f"suspected, and confirming it failed: {error}"
                 self._happened(f"{suspects} could not be measured again: {error}")
@@ -196,22 +197,30 @@ class Gate:
                 self._happened(f"{name} failed in a process of {ROLES[role]}, not alone: {reason}")
         return failing
 
-    async def _fill(self, group: _Set, begins: float, ends: float) -> None:
+    async def _fill(self, group: _Set, share: float) -> None:
         """Triples until all is decided, or the time is over; a few at least.
 
         Args:
             group: is added to.
-            begins: the share of the budget after which the fewest triples should find room.
-            ends: that before which; it may go on to the budget's end if it suspects nothing.
+            share: of the budget that is the set's, from now on; while it suspects nothing
+                it may have what is left of all.
         """
-        each_s = (ends - begins) * self._budget_s / LEAST_TRIPLES
-        for turn in turns(self._rng.getrandbits(32), each_s):
+        now_s, room_s = time.monotonic(), share * self._budget_s
+        suspecting_s = now_s + room_s
+        end_s = max(suspecting_s, self._started_s + self._budget_s)
+        for turn in turns(self._rng.getrandbits(32), room_s / LEAST_TRIPLES):
             triple = await self._measured(group, turn)
             group.triples.append(triple)
             self.triples.append(triple)
-            if not triple.times_s or (
-                len(group.triples) >= LEAST_TRIPLES and self._is_over(group, ends, triple.wall_s)
-            ):
+            if not triple.times_s:
+                return
+            if len(group.triples) < LEAST_TRIPLES:
+                continue
+            verdicts = group.verdicts(self._threshold)
+            self._tell(_summary(verdicts))
+            until_s = suspecting_s if "regressed" in verdicts.values() else end_s
+            is_over = time.monotonic() + triple.wall_s > until_s
+            if is_over or "undecided" not in verdicts.values():
                 return
 
     async def _measured(self, group: _Set, turn: Turn) -> Triple:
@@ -237,14 +246,6 @@ class Gate:
     def _happened(self, accident: str) -> None:
         self._tell(f"note: {accident}")
         self.accidents.append(accident)
-
-    def _is_over(self, group: _Set, ends: float, next_s: float) -> bool:
-        verdicts = group.verdicts(self._threshold)
-        self._tell(_summary(verdicts))
-        if "undecided" not in verdicts.values():
-            return True
-        end_s = self._budget_s * (ends if "regressed" in verdicts.values() else 1.0)
-        return time.monotonic() - self._started_s + next_s > end_s
 
     def _findings(
         self,
