@@ -98,6 +98,12 @@ def gate(session: nox.Session) -> None:
 
 
 @nox.session(requires=["env"])
+def gate_proof(session: nox.Session) -> None:
+    """Try the timing gate where the truth is known, into results/gate; resumes; two hours."""
+    _python(session, "-m", "bench.gate.proof", *session.posargs)
+
+
+@nox.session(requires=["env"])
 def lint(session: nox.Session) -> None:
     """Check style and formatting; with -- --fix, mend what can be mended."""
     _python(session, "-m", "ruff", "check", ".", *session.posargs)

@@ -47,9 +47,13 @@ class Candidate:
             case Hold():
                 yield self._hold(command.what)
             case RunHeld():
-                yield self._run(self._held[command.place])
+                yield self._run(self.forward(command.place))
             case _:
                 raise ValueError(f"a candidate cannot {type(command).__name__}")
+
+    def forward(self, place: int) -> Callable[[], object]:
+        """What is held at a place."""
+        return self._held[place]
 
     @torch.inference_mode()
     def _hold(self, what: str) -> Held:

@@ -71,6 +71,11 @@ RULES = [
         LIGHT | {"pandas", "matplotlib"},
     ),
     (
+        {"bench.gate.proof"},
+        {"bench.gate", "bench.method"} | SHOWING | CORE | CONFIG,
+        LIGHT | {"pandas", "matplotlib"},
+    ),
+    (
         {"bench.gate"},
         {"bench.gate", "bench.run.worker_process"} | SHOWING | CORE,
         LIGHT | {"rich", "pandas", "matplotlib"},
