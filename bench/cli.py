@@ -174,7 +174,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{parser.prog} {options.name}: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"{parser.prog} {options.name}: interrupted; records are kept", file=sys.stderr)
+        kept = "; records are kept" if options.command is commands.run else ""
+        print(f"{parser.prog} {options.name}: interrupted{kept}", file=sys.stderr)
         return 130
     except (RuntimeError, OSError, ImportError) as error:
         print(f"{parser.prog} {options.name}: {error}", file=sys.stderr)

@@ -20,6 +20,8 @@ QUANTITIES = (
 )  # fmt: skip
 # They may change with torch's version, and with what its compiler finds the CPU can do.
 COMPILED = ("graphs", "graph_breaks", "graph_operators")
+# The field of Versions on which nothing that follows from shapes depends.
+CAPABILITY = "cpu_capability"
 
 
 class Versions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind"):

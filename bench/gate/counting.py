@@ -95,7 +95,9 @@ class _Counter:
                 exacts.append(told)
                 tell()
         if self._process.wait() or versions is None or len(exacts) < len(trials):
-            raise RuntimeError(f"counting {trials[len(exacts)].key} failed: {self._last_error()}")
+            missing = trials[len(exacts) : len(exacts) + 1]
+            what = f"counting {missing[0].key}" if missing else "a process that had counted all"
+            raise RuntimeError(f"{what} failed: {self._last_error()}")
         return versions, exacts
 
     def _last_error(self) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench.documents import markdown as text
-from bench.exact import COMPILED, QUANTITIES
+from bench.exact import CAPABILITY, COMPILED, QUANTITIES
 from bench.gate.baseline import Baseline
 
 # What stands in the place of a quantity, where a whole variant is on one side alone.
@@ -35,10 +35,15 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What differs; and in what the tools that counted do."""
+    """What differs; and in what that which counted does.
+
+    ``tools`` are the versions on which all counts may depend; what a compiler makes of
+    a model may depend on the ``capability`` of the CPU too.
+    """
 
     differences: tuple[Difference, ...]
-    versions: tuple[str, ...]
+    tools: tuple[str, ...]
+    capability: tuple[str, ...]
     variants: int
     quantities: tuple[str, ...]
 
@@ -54,10 +59,12 @@ def compare(before: Baseline, after: Baseline) -> Comparison:
     CPU's capability are equal.
     """
     versions = after.versions.differences(before.versions)
+    capability = tuple(each for each in versions if each.startswith(CAPABILITY))
     quantities = QUANTITIES if versions else (*QUANTITIES, *COMPILED)
     return Comparison(
         tuple(_differences(before.counts, after.counts, quantities)),
-        tuple(versions),
+        tuple(each for each in versions if each not in capability),
+        capability,
         len(after.counts),
         quantities,
     )
@@ -93,7 +100,7 @@ def markdown(comparison: Comparison, command: str) -> str:
     """
     verdict = "passed" if comparison.passes else "failed"
     lines = [f"## Exact gate: {verdict}", "", _summary(comparison)]
-    if comparison.versions:
+    if comparison.tools or comparison.capability:
         lines += ["", *_on_versions(comparison)]
     if not comparison.passes:
         lines += ["", table(comparison.differences), "", _what_to_do(comparison, command)]
@@ -109,7 +116,10 @@ def _summary(comparison: Comparison) -> str:
 
 
 def _on_versions(comparison: Comparison) -> Iterator[str]:
-    yield f"The baseline was counted with other versions: {'; '.join(comparison.versions)}."
+    if comparison.tools:
+        yield f"The baseline was counted with other versions: {'; '.join(comparison.tools)}."
+    if comparison.capability:
+        yield f"It was counted on another kind of CPU: {'; '.join(comparison.capability)}."
     yield f"So {', '.join(COMPILED)} were not compared."
 
 
@@ -133,7 +143,7 @@ def _number(value: int | str) -> str:
 
 
 def _what_to_do(comparison: Comparison, command: str) -> str:
-    if comparison.versions:
+    if comparison.tools:
         return (
             "These may come with the other versions, or with a change of the source. To tell, "
             "count with the baseline's versions; what still differs there is the source's. If "

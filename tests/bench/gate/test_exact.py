@@ -90,3 +90,15 @@ def test_with_another_version_a_difference_may_be_its_own() -> None:
     comparison = compare(baseline(), after)
     assert not comparison.passes
     assert "count with the baseline's versions" in markdown(comparison, UPDATE)
+
+
+def test_on_another_cpu_a_difference_is_the_sources() -> None:
+    """Shapes know of no CPU, though a compiler does."""
+    elsewhere = msgspec.structs.replace(VERSIONS, cpu_capability="AVX512")
+    after = Baseline(elsewhere, changed(baseline(), 0, "operators", 117).counts)
+    comparison = compare(baseline(), after)
+    text = markdown(comparison, UPDATE)
+    assert "another kind of CPU: cpu_capability was AVX2, is AVX512." in text
+    assert "graphs, graph_breaks, graph_operators were not compared" in text
+    assert "with the other versions" not in text
+    assert "If this is meant" in text

@@ -5,16 +5,19 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import msgspec
 import pandas as pd
 import pytest
 
 from bench.cli import main
-from bench.exact import GRID
+from bench.exact import GRID, QUANTITIES, Exact
 from bench.gate import counting, exact_command
 from bench.gate.baseline import COUNTS, FOLDER, Baseline
 from bench.gate.ci import SUMMARY
 from bench.grid import Grid
+from bench.record import Counts
 from bench.trial import Path as RunPath
+from tests.bench.gate import tables
 
 ROOT = Path(__file__).parents[3]
 SMALL = Grid(placements=("standard",), reductions=(16,), paths=(RunPath(), RunPath("fused")))
@@ -73,6 +76,16 @@ def test_a_process_that_fails_is_an_error(process: str, reason: str) -> None:
     """It names the trial that it was at."""
     with pytest.raises(RuntimeError, match=f"counting resnet18/none@.* failed: {reason}"):
         counting.count_all(SMALL.trials(), lambda: None, (sys.executable, "-c", process))
+
+
+def test_a_process_that_fails_when_it_is_done_is_an_error_too() -> None:
+    """As one that is killed at its exit."""
+    (trial,) = SMALL.trials()[:1]
+    exact_ = Exact(Counts(trial, *[1] * len(QUANTITIES)), 1, 0, 1)
+    told = msgspec.json.encode(tables.VERSIONS) + b"\n" + msgspec.json.encode(exact_) + b"\n"
+    process = f"import sys; sys.stdin.read(); sys.stdout.buffer.write({told!r}); sys.exit('late')"
+    with pytest.raises(RuntimeError, match="a process that had counted all failed: late"):
+        counting.count_all([trial], lambda: None, (sys.executable, "-c", process))
 
 
 def test_the_committed_baseline_can_be_read() -> None:
