@@ -105,9 +105,12 @@ def gate_proof(session: nox.Session) -> None:
 
 @nox.session(requires=["env"])
 def lint(session: nox.Session) -> None:
-    """Check style and formatting; with -- --fix, mend what can be mended."""
+    """Check style, formatting and workflows; with -- --fix, mend what can be mended."""
     _python(session, "-m", "ruff", "check", ".", *session.posargs)
     _python(session, "-m", "ruff", "format", ".", *([] if session.posargs else ["--check"]))
+    schema = ("--builtin-schema", "vendor.github-workflows")  # it comes with the tool
+    workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    _python(session, "-m", "check_jsonschema", *schema, *map(str, workflows))
 
 
 @nox.session(requires=["env"])
