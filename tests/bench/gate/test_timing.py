@@ -218,11 +218,11 @@ def test_deaths_while_confirming_fail_no_build(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_who_starts_first_takes_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In every three triples each role starts once at each place; the budget holds three."""
+    """In every three triples each role starts once at each place; the budget holds four."""
     machine = Machine(lambda number, name: 0.0, noise=0.05)
     run(machine, monkeypatch, budget_s=100.0 / 0.6)
     for place in range(3):
         assert {turn.start_order[place] for turn in machine.turns[:3]} == {BASE, HEAD, CONTROL}
         assert {turn.start_order[place] for turn in machine.turns[3:6]} == {BASE, HEAD, CONTROL}
-    assert machine.turns[0].most_s == pytest.approx(100.0 / 3)
+    assert machine.turns[0].most_s == pytest.approx(100.0 / 4)
     assert len({turn.seed for turn in machine.turns}) == len(machine.turns)
