@@ -8,9 +8,9 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bench.gate.finding import Finding
 from bench.gate.judgement import Known, Verdict
 from bench.gate.report import Report
-from bench.gate.timing import Finding
 from bench.plots import style
 from bench.stats import Evidence
 

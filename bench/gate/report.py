@@ -14,8 +14,8 @@ import pandas as pd
 from bench.compare.export import percents
 from bench.documents.markdown import table
 from bench.files import replacing
+from bench.gate.finding import Finding, compares, passes
 from bench.gate.judgement import Known
-from bench.gate.timing import Finding, compares, passes
 from bench.stats import Evidence, Interval
 
 _UNKNOWN = "–"

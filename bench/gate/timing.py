@@ -9,11 +9,12 @@ too, until a fresh one that holds nothing else cannot.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import TypeVar
 
+from bench.gate.finding import Finding, unmeasured
 from bench.gate.judgement import (
     LEAST_TRIPLES,
     Known,
@@ -47,23 +48,6 @@ ROOM_FOR = 4
 # How often to try what a process that died has interrupted: once may be an accident.
 TRIES = 2
 _NEVER_TOGETHER = "both sides can run it alone, and one could not among the others"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The verdict on a variant, and what it rests on.
-
-    ``known`` is by all triples of both sets, None where nothing was measured.
-    ``detectable`` is the smallest slowdown that would mostly have been found.
-    ``reason`` says why nothing else could be said.
-    """
-
-    variant: str
-    verdict: Verdict
-    known: Known | None = None
-    detectable: float | None = None
-    reason: str | None = None
-    confirmed: Known | None = None
 
 
 @dataclass
@@ -193,8 +177,8 @@ class Gate:
             self._tell(f"{name} failed in a process of {ROLES[role]}; trying it alone")
             try:
                 alone = await hold_apart(self._sides, {name: self._variants[name]}, (role,))
-            except DiedError as death:
-                alone = {(name, role): str(death)}
+            except GateError as error:
+                alone = {(name, role): str(error)}
             failing.update(alone)
             if not alone:
                 self._happened(f"{name} failed in a process of {ROLES[role]}, not alone: {reason}")
@@ -262,7 +246,7 @@ class Gate:
         reaches = first.reaches(self._threshold)
         findings = []
         for name in self._variants:
-            failed = _failed(name, failures)
+            failed = unmeasured(name, failures)
             if failed is not None or name not in known:
                 findings.append(failed or Finding(name, "undecided", reason=_NEVER_TOGETHER))
                 continue
@@ -278,33 +262,6 @@ class Gate:
         return findings
 
 
-def _failed(name: str, failures: Mapping[tuple[str, int], str]) -> Finding | None:
-    """What is said of a variant that a side could not run.
-
-    What the base alone lacks is new. What neither can run may be a slip in its name,
-    or lack what it needs on this machine: that never passes.
-    """
-    base, head = failures.get((name, BASE)), failures.get((name, HEAD))
-    if head is not None and base is not None:
-        return Finding(name, "not run", reason=f"neither side can run it: {head}")
-    if head is not None:
-        return Finding(name, "broken", reason=f"head cannot run it: {head}")
-    if base is not None:
-        return Finding(name, "not comparable", reason=f"the base cannot run it: {base}")
-    return None
-
-
 def _summary(verdicts: Mapping[str, Verdict]) -> str:
     counts = {verdict: list(verdicts.values()).count(verdict) for verdict in verdicts.values()}
     return ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-
-
-def passes(findings: Sequence[Finding]) -> bool:
-    """Whether nothing has regressed, and nothing that ran before fails now."""
-    return all(finding.verdict not in ("regressed", "broken") for finding in findings)
-
-
-def compares(findings: Sequence[Finding]) -> bool:
-    """Whether anything could be compared at all, and nothing is asked for that cannot run."""
-    verdicts = {finding.verdict for finding in findings}
-    return "not run" not in verdicts and verdicts != {"not comparable"}

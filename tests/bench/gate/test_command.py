@@ -157,6 +157,15 @@ def test_a_mistake_of_its_own_fails_no_build(
     assert nothing_is_left(project)
 
 
+def test_what_is_not_installed_fails_no_build(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As what head's requirements have come to ask for."""
+    monkeypatch.setitem(sys.modules, "bench.cpus", None)
+    assert gate(*QUICK) == 2
+    assert "gate: import of bench.cpus halted" in capsys.readouterr().err
+
+
 def test_a_full_disk_is_no_verdict(
     project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

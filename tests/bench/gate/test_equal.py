@@ -9,8 +9,9 @@ from typing import Any, Self
 
 import pytest
 
+from bench.gate.finding import Finding, passes
 from bench.gate.judgement import THRESHOLD
-from bench.gate.timing import Finding, Gate, passes
+from bench.gate.timing import Gate
 from bench.gate.triple import HEAD, Sides
 from bench.protocol import Command, Held, Hold, RunHeld, Sample, Tree
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from bench.gate.figure import draw, save, title
+from bench.gate.finding import Finding
 from bench.gate.judgement import Known
 from bench.gate.report import Report, markdown, write_json
-from bench.gate.timing import Finding
 from tests.bench.gate.test_judgement import triples
 
 SLOWER, SAME = Known.of(triples(0.05)), Known.of(triples(0.0))

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from bench.gate import timing
-from bench.gate.timing import Finding, Gate, compares, passes
+from bench.gate.finding import Finding, compares, passes
+from bench.gate.timing import Gate
 from bench.gate.triple import BASE, CONTROL, HEAD, DiedError, GateError, Sides, Triple, Turn
 
 SIDES = Sides(Path("base"), Path("head"), "toy_models", 1)
