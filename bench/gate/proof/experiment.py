@@ -60,7 +60,8 @@ def steps(parameters: Parameters, blocks: int) -> list[Step]:
 def record(root: Path, folder: Path, parameters: Parameters, effort: Effort, tell: Tell) -> Path:
     """Record, or go on recording, until the effort is spent; the path of the recording.
 
-    Ctrl-C loses the run under way and nothing else.
+    Ctrl-C loses the run under way and nothing else. Another machine may go on: each
+    run compares within its own minutes.
 
     Args:
         root: the repository whose gate is tried.
@@ -75,22 +76,17 @@ def record(root: Path, folder: Path, parameters: Parameters, effort: Effort, tel
         MeasuringError, RuntimeError: if something cannot be measured at all.
     """
     commit, path = committed(root), folder / RECORDING
-    if not path.exists():
-        header = Header(
-            schema=SCHEMA_VERSION,
-            created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            commit=commit,
-            parameters=parameters,
-            machine=describe_machine(),
-            rows=calibrated(parameters, tell),
-        )
-        with lines.appending(path) as append:
-            append(header)
+    is_new = not path.exists() or not path.stat().st_size
     with lines.appending(path) as append:
-        known = lines.read(path)
-        lines.check_same(path, known.header, parameters, commit)
-        runs = list(known.runs)
-        with pair(root, known.header.rows) as revisions:
+        header, runs = None, []
+        if not is_new:
+            known = lines.read(path)
+            header, runs = known.header, list(known.runs)
+            lines.check_same(path, header, parameters, commit)
+        if header is None or header.machine.differences(describe_machine()):
+            header = _header(commit, parameters, tell)
+            append(header)
+        with pair(root, header.rows) as revisions:
             for step in missing(steps(parameters, effort.blocks), runs):
                 if not _has_time_for(step.kind, runs, effort.budget_s):
                     tell("the next run would not end within the budget")
@@ -100,6 +96,18 @@ def record(root: Path, folder: Path, parameters: Parameters, effort: Effort, tel
                 runs.append(ran)
                 tell(_summary(ran, len(KINDS) * effort.blocks))
     return path
+
+
+def _header(commit: str, parameters: Parameters, tell: Tell) -> Header:
+    """Of this machine, on which the work that slows is found first."""
+    return Header(
+        schema=SCHEMA_VERSION,
+        created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        commit=commit,
+        parameters=parameters,
+        machine=describe_machine(),
+        rows=calibrated(parameters, tell),
+    )
 
 
 def missing(planned: Sequence[Step], runs: Sequence[Ran]) -> list[Step]:

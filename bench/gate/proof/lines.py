@@ -46,7 +46,10 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Header(_Line, frozen=True, tag="header"):
-    """The first line: of which commit and machine; ``rows`` is the work that slows."""
+    """Of which commit and machine the runs after it are; ``rows`` is the work that slows.
+
+    It is the first line, and stands again where another machine goes on.
+    """
 
     schema: int
     created_at: str
@@ -97,10 +100,15 @@ _DECODER = msgspec.json.Decoder(Line)
 
 @dataclass(frozen=True)
 class Recording:
-    """The header and all runs after it."""
+    """All runs, and the headers before and between them: one for each machine."""
 
-    header: Header
+    headers: tuple[Header, ...]
     runs: tuple[Ran, ...]
+
+    @property
+    def header(self) -> Header:
+        """The one that a run to come belongs to."""
+        return self.headers[-1]
 
 
 def read(path: Path) -> Recording:
@@ -110,7 +118,7 @@ def read(path: Path) -> Recording:
         RefusedError: if it is no recording, of another schema version, or damaged.
     """
     try:
-        header, *runs = (_DECODER.decode(line) for line in path.read_bytes().split(b"\n")[:-1])
+        header, *others = (_DECODER.decode(line) for line in path.read_bytes().split(b"\n")[:-1])
     except (msgspec.MsgspecError, ValueError) as error:
         raise RefusedError(f"{path} is damaged ({error}): move it away to begin anew") from error
     if not isinstance(header, Header) or header.schema != SCHEMA_VERSION:
@@ -118,7 +126,10 @@ def read(path: Path) -> Recording:
             f"{path} must begin with a header of schema {SCHEMA_VERSION}: move it away to begin "
             "anew"
         )
-    return Recording(header, tuple(run for run in runs if isinstance(run, Ran)))
+    return Recording(
+        (header, *(line for line in others if isinstance(line, Header))),
+        tuple(line for line in others if isinstance(line, Ran)),
+    )
 
 
 def check_same(path: Path, recorded: Header, parameters: Parameters, commit: str) -> None:

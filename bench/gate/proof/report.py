@@ -89,9 +89,10 @@ def _mean(values: Sequence[float | None]) -> float:
     return sum(known) / len(known) if known else math.nan
 
 
-def markdown(header: Header, frame: pd.DataFrame) -> str:
+def markdown(headers: Sequence[Header], frame: pd.DataFrame) -> str:
     """The table for a reader, and how it came about."""
-    asked = header.parameters
+    asked = headers[0].parameters
+    machines = " and ".join(dict.fromkeys(header.machine.cpu for header in headers))
     rows = [
         {
             "revisions": _TITLES[row["kind"]],
@@ -107,7 +108,7 @@ def markdown(header: Header, frame: pd.DataFrame) -> str:
     ]
     return (
         f"{table(pd.DataFrame(rows))}\n\n"
-        f"Commit `{header.commit[:12]}`, {header.machine.cpu}, {asked.threads} threads, ResNet-18 "
+        f"Commit `{headers[0].commit[:12]}`, {machines}, {asked.threads} threads, ResNet-18 "
         f"at {asked.size} px, three variants. `{SLOWED}` was made slower by "
         f"{asked.slower_pct:g} % of real work. The gate had {asked.gate_s:g} s, pytest-benchmark "
         f"{asked.rival_s:g} s for each variant in each tree, right before or after. Intervals are "
@@ -132,6 +133,6 @@ def write(folder: Path) -> Iterator[Path]:
         frame.to_csv(draft, index=False)
     yield folder / CSV
     with replacing(folder / MARKDOWN) as draft:
-        draft.write_text(markdown(recording.header, frame), encoding="utf-8")
+        draft.write_text(markdown(recording.headers, frame), encoding="utf-8")
     yield folder / MARKDOWN
     yield from figure.save(frame, folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from bench.gate.proof import experiment
 from bench.gate.proof.experiment import Effort, Step, missing, record, steps
 from bench.gate.proof.lines import KINDS, GateSaid, Parameters, RivalSaid, read
 from bench.gate.proof.pair import Pair
+from bench.gate.proof.report import counts, markdown
 from tests.bench.gate.proof.made_up import HEADER, PARAMETERS, gate_said, ran, rival_said
 
 ROOT = Path("root")
@@ -104,6 +106,21 @@ def test_it_goes_on_where_it_was_stopped(
     path = record(ROOT, tmp_path, PARAMETERS, Effort(2, 1e6), tell)
     assert [run.number for run in read(path).runs] == list(range(6))
     assert left[0] == 8
+
+
+def test_another_machine_goes_on_with_work_of_its_own(
+    tmp_path: Path, tools: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What slows by 5 % is found anew there; runs before and after count together."""
+    record(ROOT, tmp_path, PARAMETERS, Effort(1, 1e6), tell)
+    other = dataclasses.replace(HEADER.machine, cpu="another CPU")
+    monkeypatch.setattr(experiment, "describe_machine", lambda: other)
+    for _ in range(2):
+        path = record(ROOT, tmp_path, PARAMETERS, Effort(2, 1e6), tell)
+    known = read(path)
+    assert [header.machine.cpu for header in known.headers] == [HEADER.machine.cpu, "another CPU"]
+    assert [run.number for run in known.runs] == list(range(6))
+    assert "and another CPU, " in markdown(known.headers, counts(known.runs))
 
 
 def test_it_begins_no_run_that_would_end_too_late(

@@ -63,7 +63,7 @@ def test_files_hold_the_counts(tmp_path: Path) -> None:
     }  # fmt: skip
     assert len(pd.read_csv(tmp_path / CSV)) == 6
     text = (tmp_path / MARKDOWN).read_text()
-    assert text == markdown(HEADER, counts(RUNS))
+    assert text == markdown([HEADER], counts(RUNS))
     assert " 2 of 2 " in text
     assert "0 to 84 %" in text
     assert "`0123456789ab`" in text
