@@ -6,6 +6,9 @@ import pytest
 
 from bench.environment import has_cuda
 
+# Runs pytest within tests, for those of the plugin. Only this conftest may load one.
+pytest_plugins = ("pytester",)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if has_cuda():

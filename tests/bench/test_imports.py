@@ -80,6 +80,12 @@ RULES = [
         {"bench.gate", "bench.run.worker_process"} | SHOWING | CORE,
         LIGHT | {"rich", "pandas", "matplotlib"},
     ),
+    ({"bench.interleave.plugin"}, {"bench.interleave"}, {"pytest"}),
+    (
+        {"bench.interleave"},
+        {"bench.interleave"} | CORE,
+        LIGHT | {"pytest", "_pytest", "pytest_benchmark"},
+    ),
     (
         {"bench.measure"},
         {"bench.measure"} | CORE | {"se_models"},

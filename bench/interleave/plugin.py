@@ -1,0 +1,65 @@
+"""The plugin as pytest loads it: options, and nothing else until `--benchmark-interleave` is used.
+
+It is loaded in every pytest run of an environment that has this package, so it
+imports pytest alone.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+
+SEEDS = 2**32
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("benchmark")
+    group.addoption(
+        "--benchmark-interleave",
+        action="store_true",
+        default=False,
+        help="Measure all benchmarks of the session in rounds, each in a random order, "
+        "instead of one after the other.",
+    )
+    group.addoption(
+        "--benchmark-interleave-seed",
+        metavar="SEED",
+        type=int,
+        default=None,
+        help="Seed of the orders within rounds. Default: a random one, which the header shows.",
+    )
+
+
+@pytest.hookimpl(trylast=True)  # pytest-benchmark's session is made by then
+def pytest_sessionstart(session: pytest.Session) -> None:
+    config = session.config
+    if not config.getoption("benchmark_interleave"):
+        return
+    if not config.pluginmanager.hasplugin("pytest-benchmark"):
+        raise pytest.UsageError("--benchmark-interleave needs the plugin pytest-benchmark")
+    from bench.interleave.touched import missing
+
+    lacking = missing()
+    if lacking:
+        raise pytest.UsageError(lacking)
+    from bench.interleave.session import Interleaving
+
+    interleaving = Interleaving(session, _seed(config))
+    if interleaving.is_wanted:
+        config.pluginmanager.register(interleaving, "benchmark-interleave")
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    if not config.getoption("benchmark_interleave"):
+        return None
+    return f"benchmark-interleave: rounds in random order, seed {_seed(config)}"
+
+
+_SEED = pytest.StashKey[int]()
+
+
+def _seed(config: pytest.Config) -> int:
+    """The seed that was asked for, or one drawn once for the whole session."""
+    asked: int | None = config.getoption("benchmark_interleave_seed")
+    return config.stash.setdefault(_SEED, secrets.randbelow(SEEDS) if asked is None else asked)
