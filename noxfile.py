@@ -71,6 +71,23 @@ def slow(session: nox.Session) -> None:
     _python(session, "-m", "pytest", "-n", "2", "-m", "slow and not gpu", *session.posargs)
 
 
+@nox.session(venv_backend="venv", reuse_venv=True)
+@nox.parametrize(
+    ("pytest", "benchmark"), [("8.0.0", "5.0.0"), ("9.*", "5.3.*")], ids=["oldest", "newest"]
+)
+def plugin(session: nox.Session, pytest: str, benchmark: str) -> None:
+    """Test the pytest plugin on the oldest and the newest versions that it supports."""
+    session.install(
+        f"pytest=={pytest}", f"pytest-benchmark=={benchmark}", "numpy", "pytest-timeout",
+        "pytest-xdist", "scipy",
+    )  # fmt: skip
+    # The suite's other conftests need what only the shared environment has.
+    session.run(
+        "python", "-m", "pytest", "--noconftest", "-p", "pytester",
+        "-p", "tests.bench.interleave.conftest", "tests/bench/interleave", *session.posargs,
+    )  # fmt: skip
+
+
 @nox.session(requires=["env"])
 def kernels(session: nox.Session) -> None:
     """Check the CUDA kernels without a GPU: compiled, emulated, under sanitizers."""

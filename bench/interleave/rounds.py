@@ -109,20 +109,20 @@ def run_rounds(
         How many rounds were complete.
     """
     taking = dict(enumerate(shares([arm.wish for arm in arms])))
-    turns = dict.fromkeys(taking, 0)
-    taken = dict.fromkeys(taking, 0)
+    turns = [0] * len(arms)
+    taken = [0] * len(arms)
+    budget_s = sum(arm.wish.max_time_s for arm in arms)
     orders = balanced_orders(len(arms), seed)
     started_s = clock()
     rounds = tick = 0
-    while True:
-        budget_s = sum(arms[each].wish.max_time_s for each in taking)
+    while taking:
         is_late = clock() - started_s >= budget_s
-        wanting = {
-            each for each in taking if _wants(arms[each].wish, turns[each], taken[each], is_late)
-        }
-        if not wanting:
-            return rounds
-        due = {each for each in wanting if is_late or tick % taking[each].every == 0}
+        if is_late:
+            for each in [
+                each for each in taking if _is_enough(arms[each], turns[each], taken[each])
+            ]:
+                del taking[each]
+        due = {each for each, share in taking.items() if is_late or not tick % share.every}
         tick += 1
         if not due:
             continue
@@ -130,19 +130,27 @@ def run_rounds(
             each: arms[each].turn(taking[each].samples) for each in next(orders) if each in due
         }
         rounds += 1
-        failed = [each for each, samples in measured.items() if samples is None]
+        failed = False
         for each, arm in enumerate(arms):
-            arm.keep(measured.get(each))
-            turns[each] += each in measured
-            taken[each] += len(measured.get(each) or ())
-        for each in failed:
-            del taking[each]
+            samples = measured.get(each)
+            arm.keep(samples)
+            if each not in due:
+                continue
+            turns[each] += 1
+            if samples is None:
+                failed = True
+                budget_s -= arm.wish.max_time_s
+            else:
+                taken[each] += len(samples)
+            if samples is None or turns[each] == arm.wish.fixed_turns:
+                del taking[each]
         if failed and give_up():
-            return rounds
+            break
+    return rounds
 
 
-def _wants(wish: Wish, turns: int, taken: int, is_late: bool) -> bool:
-    if wish.fixed_turns is not None:
-        return turns < wish.fixed_turns
-    few = min(FEWEST_TURNS, wish.min_samples)
-    return not is_late or turns < few or taken < wish.min_samples
+def _is_enough(arm: Arm, turns: int, samples: int) -> bool:
+    """Whether an arm can stop when it is late; one with fixed turns stops after these alone."""
+    fewest = arm.wish.min_samples
+    is_fixed = arm.wish.fixed_turns is not None
+    return not is_fixed and turns >= min(FEWEST_TURNS, fewest) and samples >= fewest

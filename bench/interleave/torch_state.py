@@ -8,8 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 DEVICES = ("cpu", "cuda")
 # The context managers whose effect is held here; a test's other `with` blocks are not.
@@ -17,25 +16,45 @@ HELD_CONTEXTS = frozenset(
     {"inference_mode", "no_grad", "enable_grad", "set_grad_enabled", "autocast"}
 )
 
+_NOTHING = nullcontext()
 
-@dataclass(frozen=True)
-class TorchState:
-    """torch's settings of one moment; ``autocast`` has a device, on or off, and a dtype each."""
+
+class TorchState(NamedTuple):
+    """torch's settings of one moment.
+
+    Attributes:
+        inference, grad: the modes.
+        autocast: a device, on or off, and a dtype each.
+        casts: whether autocast is on anywhere. Then a first call pays for casting
+            weights, which later ones find cast.
+        caches_casts: whether they do.
+        threads: within an operator.
+    """
 
     inference: bool
     grad: bool
     autocast: tuple[tuple[str, bool, Any], ...]
+    casts: bool
     caches_casts: bool
     threads: int
 
-    @property
-    def casts(self) -> bool:
-        """Whether a first call pays for casting weights, which later ones find cast."""
-        return any(enabled for _, enabled, _ in self.autocast)
+    def holds(self) -> bool:
+        """Whether torch is set so already; asked before every turn, so by few calls.
+
+        With autocast it never does: then the settings are entered anyway.
+        """
+        torch = sys.modules["torch"]
+        return (
+            not self.casts
+            and torch.is_grad_enabled() is self.grad
+            and torch.is_inference_mode_enabled() is self.inference
+            and torch.get_num_threads() == self.threads
+            and not any(map(torch.is_autocast_enabled, DEVICES))
+        )
 
     def entered(self) -> AbstractContextManager[None]:
-        """The settings, for the length of a ``with`` block; cheap where they hold already."""
-        return nullcontext() if current() == self else self._entered()
+        """The settings, for the length of a ``with`` block."""
+        return _NOTHING if self.holds() else self._entered()
 
     @contextmanager
     def _entered(self) -> Iterator[None]:
@@ -59,13 +78,15 @@ def current() -> TorchState | None:
     torch = sys.modules.get("torch")
     if torch is None:
         return None
+    autocast = tuple(
+        (device, torch.is_autocast_enabled(device), torch.get_autocast_dtype(device))
+        for device in DEVICES
+    )
     return TorchState(
         inference=torch.is_inference_mode_enabled(),
         grad=torch.is_grad_enabled(),
-        autocast=tuple(
-            (device, torch.is_autocast_enabled(device), torch.get_autocast_dtype(device))
-            for device in DEVICES
-        ),
+        autocast=autocast,
+        casts=any(enabled for _, enabled, _ in autocast),
         caches_casts=torch.is_autocast_cache_enabled(),
         threads=torch.get_num_threads(),
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 
 import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
 
 from tests.bench.interleave.conftest import RunSession
 
@@ -84,6 +86,8 @@ def test_no_torch_is_imported(run: RunSession, interleave: bool) -> None:
 
 def test_pedantic_keeps_its_rounds(run: RunSession) -> None:
     """What is pedantic about its rounds, set-up and teardown gets exactly these."""
+    if "teardown" not in inspect.signature(BenchmarkFixture.pedantic).parameters:
+        pytest.skip("this pytest-benchmark has no teardown")
     session = run(
         """
         done = []
@@ -213,13 +217,14 @@ def test_switched_off(run: RunSession, flag: str, counts: dict[str, int]) -> Non
     session = run(TWO.replace("assert calls", "pass"), flag)
     session.outcomes(**counts)
     assert "in rounds, about" not in session.text
-    assert not session.file.exists()
+    # Older versions of pytest-benchmark make the file before they know.
+    assert not session.file.exists() or not session.file.read_text()
 
 
 def test_autosave_and_compare(run: RunSession) -> None:
     """Storage and comparison are pytest-benchmark's own."""
     run(TWO, "--benchmark-autosave")
-    session = run(TWO, "--benchmark-compare", "--benchmark-compare-fail=min:100000%")
+    session = run(TWO, "--benchmark-compare")
     session.outcomes(passed=3)
     session.result.stdout.fnmatch_lines_random(["test_one (NOW) *", "test_one (0001_*"])
 
