@@ -15,6 +15,10 @@ from bench.interleave.torch_state import TorchState
 FAILURES = (Exception, pytest.fail.Exception, pytest.skip.Exception)
 
 
+# The samples of every complete round; None where a benchmark sat out or failed.
+Turns = list[list[float] | None]
+
+
 @dataclass(eq=False)
 class Job:
     """What is measured, and what was measured of it.
@@ -28,7 +32,8 @@ class Job:
         held: what the test holds around the call, in words.
         torch_state: what the test had set torch to.
         again: run the test again for so many samples; None if it failed.
-        turns: the samples of every complete round; None where it sat out or failed.
+        turns: what was measured, in seconds of all iterations.
+        baseline: the name of the benchmark that this one is compared with.
         reports: what pytest reported of the test, not yet told.
         runs_again: why the test is run again in every round, in words.
         failure: why it takes no more turns.
@@ -42,9 +47,10 @@ class Job:
     held: str | None
     torch_state: TorchState | None
     again: Callable[[Job, int], list[float] | None]
-    turns: list[list[float] | None] = field(default_factory=list)
+    turns: Turns = field(default_factory=list)
     reports: list[pytest.TestReport] = field(default_factory=list)
     runs_again: str | None = None
+    baseline: str | None = None
     failure: pytest.ExceptionInfo[BaseException] | pytest.TestReport | None = None
 
     def look_around(self) -> None:
@@ -77,6 +83,10 @@ class Job:
         except FAILURES as error:
             self.failure = pytest.ExceptionInfo.from_exception(error)
             return None
+
+    def twin(self) -> Job:
+        """Another of the same, which takes turns of its own and hands over nothing."""
+        return replace(self, turns=[], reports=[])
 
     def keep(self, samples: list[float] | None) -> None:
         self.turns.append(samples)

@@ -7,10 +7,12 @@ imports pytest alone.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 
 import pytest
 
 SEEDS = 2**32
+BASELINE = pytest.StashKey[str]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -48,6 +50,19 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     interleaving = Interleaving(session, _seed(config))
     if interleaving.is_wanted:
         config.pluginmanager.register(interleaving, "benchmark-interleave")
+
+
+@pytest.fixture
+def benchmark_baseline(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Name the benchmark that this one is compared with: its test's name, or its whole node id.
+
+    Both are then compared within rounds. Without ``--benchmark-interleave`` they are not.
+    """
+
+    def name_baseline(name: str) -> None:
+        request.node.stash[BASELINE] = name
+
+    return name_baseline
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:

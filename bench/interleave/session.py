@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from _pytest.runner import CallInfo, runtestprotocol
 
+from bench.interleave.comparisons import Comparisons
 from bench.interleave.fixture import Call, FirstRun, LaterRun, Samples
 from bench.interleave.job import Job
 from bench.interleave.liveness import Liveness
+from bench.interleave.plugin import BASELINE
 from bench.interleave.reports import tell, with_failure
 from bench.interleave.rounds import run_rounds
 from bench.interleave.touched import benchmark_session, teardown_to
@@ -40,6 +42,7 @@ class Interleaving:
         self._last: Last = Last.from_parent(session, name="after the last test")
         # Of the test that runs now: what it called in its first run, or where samples go.
         self._called_job: Job | None = None
+        self._compared: list[str] = []
         self._later: tuple[Job, int, Samples] | None = None
 
     @property
@@ -96,6 +99,7 @@ class Interleaving:
         reports = runtestprotocol(item, nextitem=following, log=False)
         if self._called_job and all(report.passed for report in reports):
             self._called_job.reports = reports
+            self._called_job.baseline = item.stash.get(BASELINE, None)
             self._queue.append(self._called_job)
         else:
             if self._called_job:
@@ -128,13 +132,23 @@ class Interleaving:
             self._tear_down(self._last)
             for job in self._queue:
                 job.look_around()
-            self._announce()
+            comparisons = Comparisons(self._queue)
+            arms = [*self._queue, *comparisons.controls]
+            self._announce(sum(arm.wish.max_time_s for arm in arms))
             try:
                 with _untraced(), self._captured():
-                    run_rounds(self._queue, self._seed, self._has_failed_enough)
+                    run_rounds(arms, self._seed, self._has_failed_enough)
             finally:
+                self._compared = comparisons.conclude()
                 self._report()
         self._tear_down(None)
+
+    @pytest.hookimpl(trylast=True)  # below pytest-benchmark's tables
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._compared:
+            terminalreporter.section("overhead against a baseline, paired within rounds", sep="-")
+            for line in self._compared:
+                terminalreporter.write_line(line)
 
     def _run_again(self, job: Job, samples: int) -> list[float] | None:
         taken = Samples()
@@ -175,12 +189,11 @@ class Interleaving:
             report = pytest.TestReport.from_item_and_call(self._last, call)
             self._last.ihook.pytest_runtest_logreport(report=report)
 
-    def _announce(self) -> None:
+    def _announce(self, time_s: float) -> None:
         """Say what follows, and which tests are run again and why: nothing shows during rounds."""
         reporter = self._session.config.pluginmanager.getplugin("terminalreporter")
         if reporter is None or self._benchmarks.quiet:
             return
-        time_s = sum(job.wish.max_time_s for job in self._queue)
         reporter.ensure_newline()
         reporter.write_line(
             f"benchmark-interleave: {len(self._queue)} benchmarks in rounds, about {time_s:.3g} s"
