@@ -66,13 +66,14 @@ SESSION = """
 
 def test_overhead_in_a_session(run: RunSession) -> None:
     """A section of its own, and what it says in extra_info; the control is no row."""
-    session = run(SESSION)
+    # Enough rounds that a machine that stalls in some of them hardly moves their medians.
+    session = run(SESSION, "--benchmark-max-time=0.3")
     session.outcomes(passed=3)
     infos = {entry["name"]: entry["extra_info"] for entry in session.written["benchmarks"]}
     assert sorted(infos) == ["test_base", "test_lost", "test_twice"]
     assert infos["test_base"] == infos["test_lost"] == {}
     assert infos["test_twice"]["baseline"] == "test_base"
-    assert 1.5 < infos["test_twice"]["ratio"] < 2.7
+    assert 1.3 < infos["test_twice"]["ratio"] < 3
     assert infos["test_twice"]["rounds_paired"] >= 5
     session.result.stdout.fnmatch_lines(
         [
