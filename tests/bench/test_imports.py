@@ -87,6 +87,11 @@ RULES = [
         LIGHT | {"pytest", "_pytest", "pytest_benchmark"},
     ),
     (
+        {"bench.benchmarks"},
+        {"bench.benchmarks", "bench.measure"} | CORE | {"se_models"},
+        {"torch", "pytest"},
+    ),
+    (
         {"bench.measure"},
         {"bench.measure"} | CORE | {"se_models"},
         LIGHT | {"torch", "torchvision", "fvcore", "onnxruntime", "openvino", "cuda"},
