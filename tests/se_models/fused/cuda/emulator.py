@@ -102,10 +102,17 @@ class Recorder:
 
 @dataclass(frozen=True)
 class Ran:
-    """What came of a program: its exit code and what it said."""
+    """What came of a program.
+
+    Attributes:
+        code: with which it ended.
+        said: on stderr.
+        kernels: that came to their end, in the order of the launches.
+    """
 
     code: int
     said: str
+    kernels: tuple[str, ...]
 
 
 def run(
@@ -136,12 +143,16 @@ def run(
             text=True,
             check=False,
             timeout=300,
-            env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0", "TSAN_OPTIONS": "exitcode=66"},
+            env={
+                **os.environ,
+                "ASAN_OPTIONS": "detect_leaks=0",
+                "TSAN_OPTIONS": "exitcode=66 halt_on_error=1",
+            },
         )
         if left.exists():
             _take(left.read_bytes(), storages)
     said = [line for line in done.stderr.splitlines() if _ALWAYS_SAID not in line]
-    return Ran(done.returncode, "\n".join(said))
+    return Ran(done.returncode, "\n".join(said), tuple(done.stdout.splitlines()))
 
 
 def _storages(launches: Sequence[Launch]) -> dict[int, Tensor]:

@@ -50,8 +50,8 @@ extern "C" const char* emulated_launch(
 
 #ifdef EMULATED_PROGRAM
 
-// Reads a file of buffers and launches, and writes the buffers as the launches left them. Every
-// buffer is an allocation of its own and of its very size, so that AddressSanitizer sees its ends.
+// Reads a file of buffers and launches, and writes the buffers as the launches left them; names each
+// kernel that has come to its end. Every buffer is an allocation of its own and of its very size, so that AddressSanitizer sees its ends.
 namespace {
 
 template <typename T>
@@ -94,6 +94,7 @@ int main(int, char** arguments) {
       fprintf(stderr, "%s: %s\n", kernel.c_str(), error);
       return 1;
     }
+    puts(kernel.c_str());
   }
   std::ofstream to(arguments[2], std::ios::binary);
   for (const auto& [data, bytes] : buffers) {

@@ -19,6 +19,7 @@ from se_models.fused.cuda.maps import DTYPES
 from tests.se_models.fused.agreement import off as off_by_model
 from tests.se_models.fused.cuda.emulator import SCHEDULES, Emulator, arrivals
 from tests.se_models.fused.maps import (
+    EPILOGUES,
     LAYOUTS,
     TOLERANCE,
     drawn,
@@ -35,7 +36,6 @@ SHAPES = [
     (1, 1, 1, 1), (2, 3, 1, 1), (1, 5, 3, 7), (3, 8, 5, 5), (1, 37, 9, 1), (2, 24, 8, 8),
     (1, 64, 7, 7), (1, 3, 41, 27), (2, 131, 3, 3),
 ]  # fmt: skip
-EPILOGUES = ["", "s", "g", "sg", "sgb", "sh", "sgbh"]
 
 
 @pytest.fixture(params=SCHEDULES)
