@@ -28,6 +28,8 @@ OUT = Path("results/fused")
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
 # More would leave fewer than four blocks of 256 threads to a multiprocessor's 65,536 registers.
 MOST_REGISTERS = 64
+# What ptxas calls where 64 bits are divided, for the quotient or for the remainder.
+_DIVISION = re.compile(r"__cuda_sm20_(?:div|rem)_[su]64")
 
 
 @dataclass(frozen=True)
@@ -89,13 +91,13 @@ def resources(compiled: Compiled, architecture: str, dtype: torch.dtype) -> Iter
             dtype=str(dtype).removeprefix("torch."),
             kernel=kernel,
             registers=_number(r"Used (\d+) registers", report),
-            shared_bytes=_number(r"(\d+) bytes smem", report),
+            shared_bytes=_number(r"(\d+) bytes smem", report, unsaid=0),
             spill_bytes=_number(r"(\d+) bytes spill stores", report)
             + _number(r"(\d+) bytes spill loads", report),
             local_accesses=len(re.findall(r"\b(?:LDL|STL)\b", text)),
             wide_loads=len(re.findall(r"\bLDG\.E(?:\.\w+)*\.128\b", text)),
             wide_stores=len(re.findall(r"\bSTG\.E(?:\.\w+)*\.128\b", text)),
-            divides_64_bits="__cuda_sm20_div" in text,
+            divides_64_bits=_DIVISION.search(text) is not None,
         )
 
 
@@ -106,36 +108,48 @@ def _reported(log: str) -> dict[str, str]:
 
 
 def _machine_code(cubin: bytes) -> dict[str, str]:
-    """The instructions of each function, as the disassembler of the triton wheel prints them."""
+    """The instructions of each kernel, as the disassembler of the triton wheel prints them.
+
+    With the functions that it calls, by their names, which cuobjdump does not tell.
+    """
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(cubin)
         file.flush()
         done = subprocess.run(
-            [_disassembler(), "-sass", file.name],
+            [_disassembler(), "-c", file.name],
             capture_output=True,
             text=True,
             check=True,
             timeout=120,
         )
-    parts = re.split(r"Function : (\S+)", done.stdout)
+    parts = re.split(r"\.section\s+\.text\.(\w+),", done.stdout)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
 def _disassembler() -> str:
-    """The path of cuobjdump.
+    """The path of nvdisasm.
 
     Raises:
         OSError: if triton, which brings it, is not installed.
     """
     found = importlib.util.find_spec("triton")
     if found is None or found.origin is None:
-        raise OSError("cuobjdump comes with the package triton, which is not installed")
-    return str(Path(found.origin).parent / "backends/nvidia/bin/cuobjdump")
+        raise OSError("nvdisasm comes with the package triton, which is not installed")
+    return str(Path(found.origin).parent / "backends/nvidia/bin/nvdisasm")
 
 
-def _number(pattern: str, text: str) -> int:
-    found = re.search(pattern, text)
-    return int(found[1]) if found else 0
+def _number(pattern: str, report: str, unsaid: int | None = None) -> int:
+    """What the compiler reports; ``unsaid`` is what it means by leaving it out, if anything.
+
+    Raises:
+        ValueError: if it says nothing, as another version of it might: silence is no 0.
+    """
+    found = re.search(pattern, report)
+    if found is not None:
+        return int(found[1])
+    if unsaid is None:
+        raise ValueError(f"the compiler's report must have {pattern!r}, got {report.strip()!r}")
+    return unsaid
 
 
 if __name__ == "__main__":
