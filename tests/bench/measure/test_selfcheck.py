@@ -13,6 +13,9 @@ from bench.measure import agreement, selfcheck
 from bench.measure.agreement import agreements
 from bench.measure.selfcheck import REPORT, main
 from se_models.fused import fuse, operators
+from tests.timing_out import hanging
+
+pytestmark = hanging(300)
 
 SHAPES = ((1, 1, 1, 1), (3, 8, 5, 5))
 OPERATORS = ("squeeze", "tail_", "tail_squeeze_", "scale", "excite")

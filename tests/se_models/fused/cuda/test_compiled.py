@@ -12,11 +12,12 @@ from se_models.fused.cuda import compiler
 from se_models.fused.cuda.compiler import SCALARS, compile_now, compiled, kernels
 from se_models.fused.cuda.launch import LaunchError
 from tests.se_models.fused.cuda import emulator
+from tests.timing_out import hanging
 
 # Some calls of the bindings wait for ever where there is no driver.
 pytestmark = [
     pytest.mark.kernels,
-    pytest.mark.timeout(180),
+    hanging(180),
     pytest.mark.skipif(compiler.missing() is not None, reason=str(compiler.missing())),
 ]
 

@@ -28,8 +28,9 @@ from tests.se_models.fused.maps import (
     tail_arguments,
     unaligned,
 )
+from tests.timing_out import hanging
 
-pytestmark = pytest.mark.kernels
+pytestmark = [pytest.mark.kernels, hanging(300)]
 
 # One pixel, odd sizes, planes for a warp and for a block, fewer channels than a sector has.
 SHAPES = [
