@@ -1,9 +1,10 @@
 """Whether the fast path is right on a device: ``python -m bench selfcheck --device cuda``.
 
 Checks come before any time is taken, and the first that fails ends all: what
-the machine is, every kernel against float64, a stream that is not the default
-one, a captured forward replayed with changing inputs, NVIDIA's compute-sanitizer
-where it is installed. Nothing but the report in --out is written.
+the machine is, whether its kernels load, every kernel against float64, a stream
+that is not the default one, a captured forward replayed with changing inputs,
+NVIDIA's compute-sanitizer where it is installed. Nothing but the report in
+--out is written.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for line in check(device):
                 report.append(f"{name}: {line}")
                 print(report[-1], flush=True)
-    except (RuntimeError, ValueError) as error:  # what raises is as wrong as what differs
+    # What raises is as wrong as what differs, and so is a machine that lacks what loading needs.
+    except (RuntimeError, ValueError, OSError, ImportError) as error:
         report.append(f"FAILED: {error}")
         print(report[-1], file=sys.stderr)
         return 1
@@ -81,18 +83,17 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _without(device: Device) -> str | None:
-    """Why there is nothing to check, or None."""
+    """Why there is nothing to check, or None; kernels that do not load are no such reason."""
     if device == "cuda" and not torch.cuda.is_available():
         return "torch sees no CUDA device"
-    reason = missing(device)
-    return None if reason is None else f"there are no kernels for {device}: {reason}"
+    return None
 
 
 def _checks(options: argparse.Namespace) -> dict[str, Callable[[torch.device], Lines]]:
     if options.kernels_only:
-        return {"kernels": kernels}
+        return {"loading": loading, "kernels": kernels}
     checks: dict[str, Callable[[torch.device], Lines]] = {
-        "versions": versions, "kernels": kernels, "networks": networks,
+        "versions": versions, "loading": loading, "kernels": kernels, "networks": networks,
     }  # fmt: skip
     if options.device == "cuda":
         checks |= {"stream": stream, "capture": captured, "sanitizer": sanitizer}
@@ -108,6 +109,14 @@ def versions(device: torch.device) -> Lines:
         major, minor = torch.cuda.get_device_capability(device)
         yield f"{torch.cuda.get_device_name(device)}, sm_{major}{minor}"
         yield "NVRTC " + ".".join(map(str, nvrtc.nvrtcVersion()[1:]))
+
+
+def loading(device: torch.device) -> Lines:
+    """The kernels, compiled if need be; without them plain PyTorch would be checked."""
+    reason = missing(device.type)
+    if reason is not None:
+        raise WrongError(f"there are no kernels for {device.type}: {reason}")
+    yield "all kernels are there"
 
 
 def kernels(device: torch.device) -> Lines:

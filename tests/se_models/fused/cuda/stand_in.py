@@ -99,7 +99,7 @@ class Device:
         self.graphs.append(Graph())
         return self.graphs[-1]
 
-    def _stream(self) -> Stream:
+    def _stream(self, _device: object = None) -> Stream:
         self._streams.append(Stream(torch.device("cuda", 0), self.log, len(self._streams)))
         return self._streams[-1]
 

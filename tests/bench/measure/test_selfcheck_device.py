@@ -1,0 +1,154 @@
+"""The self-check's part for CUDA devices, on stand-ins: what is wrong is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from bench.measure import selfcheck
+from bench.measure.selfcheck import REPORT, WrongError, captured, main, sanitizer, stream
+from se_models.fused import capture
+from tests.se_models.fused.cuda.stand_in import Device
+from tests.timing_out import hanging
+
+pytestmark = hanging(300)
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch) -> Device:
+    monkeypatch.setattr(selfcheck, "REPLAYS", 3)
+    monkeypatch.setattr(torch.cuda, "memory_snapshot", list, raising=False)
+    return Device(monkeypatch)
+
+
+@pytest.mark.parametrize("more", [(), ("--kernels-only",)])
+def test_kernels_that_do_not_load_are_a_failure(
+    more: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    """Of a device that is there: the exit code is 1, the reason is told, nothing is run instead."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(selfcheck, "versions", lambda _device: iter(["torch, sm_90"]))
+    monkeypatch.setattr(selfcheck, "missing", lambda _type: "kernels.cu for sm_90: error: no")
+    monkeypatch.setattr(selfcheck, "kernels", None)
+    assert main(["--device", "cuda", "--out", str(tmp_path), *more]) == 1
+    told = "FAILED: there are no kernels for cuda: kernels.cu for sm_90: error: no\n"
+    assert capsys.readouterr().err == told
+    assert (tmp_path / REPORT).read_text().endswith(told)
+
+
+def test_loading_comes_after_versions_and_before_the_kernels(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """So that a report of kernels that do not load says of which machine it is."""
+    for name in ("kernels", "networks"):
+        monkeypatch.setattr(selfcheck, name, lambda _device: iter(["done"]))
+    assert main(["--device", "cpu", "--out", str(tmp_path)]) == 0
+    names = [line.partition(":")[0] for line in (tmp_path / REPORT).read_text().splitlines()]
+    assert names == ["versions", "loading", "kernels", "networks"]
+
+
+def test_a_machine_without_bindings_is_a_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one line, as any other."""
+
+    def unbound(_device: torch.device) -> Any:
+        raise ModuleNotFoundError("No module named 'cuda'")
+
+    monkeypatch.setattr(selfcheck, "versions", unbound)
+    assert main(["--device", "cpu"]) == 1
+    assert capsys.readouterr().err == "FAILED: No module named 'cuda'\n"
+
+
+def test_a_forward_on_another_stream_is_the_same(device: Device) -> None:
+    """It waits for the stream before, and that one for it."""
+    assert list(stream(CPU)) == ["another stream, the very same output"]
+    assert device.log == ["1 waits for 0", "0 waits for 1"]
+
+
+def test_a_forward_that_differs_on_another_stream_is_found(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that is launched where nobody waits for it."""
+
+    def forward(x: Tensor) -> Tensor:
+        return x + device.current.cuda_stream
+
+    monkeypatch.setattr(selfcheck, "_fused", lambda _device: (forward, torch.zeros(2)))
+    with pytest.raises(WrongError, match="a forward on another stream differs"):
+        list(stream(CPU))
+
+
+def test_replays_that_are_right_pass(device: Device) -> None:
+    """As many as there are to be, of inputs that change."""
+    told = list(captured(CPU))
+    assert told[0] == "3 replays with changing inputs, the very same outputs"
+    (graph,) = device.graphs
+    assert graph.replays == 3
+
+
+def test_a_replay_of_an_earlier_input_is_found(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its number."""
+
+    def stale(model: Any, example: Tensor) -> Any:
+        forward = capture(model, example)
+        seen: list[Tensor] = []
+
+        def replay(x: Tensor) -> Tensor:
+            seen.append(x)
+            return forward(seen[0] if len(seen) == 2 else x)
+
+        return replay
+
+    monkeypatch.setattr(selfcheck, "capture", stale)
+    with pytest.raises(WrongError, match="replay 2 of 3 differs from a forward"):
+        list(captured(CPU))
+
+
+def test_without_compute_sanitizer_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And does not claim to have run it."""
+    monkeypatch.setenv("PATH", "")
+    assert list(sanitizer(CPU)) == ["compute-sanitizer is not installed: not run"]
+
+
+def test_compute_sanitizer_watches_the_kernels(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Twice, for memory and for races, and nothing but the kernels."""
+    asked = tmp_path / "asked"
+    _tool(tmp_path, f'echo "$@" >> {asked}', monkeypatch)
+    assert list(sanitizer(CPU)) == ["memcheck finds nothing", "racecheck finds nothing"]
+    lines = asked.read_text().splitlines()
+    for line, check in zip(lines, ("memcheck", "racecheck"), strict=True):
+        assert line.startswith(f"--tool {check} --error-exitcode 9 ")
+        assert line.endswith("-m bench.measure.selfcheck --kernels-only")
+
+
+def test_what_compute_sanitizer_finds_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """By the check that has found it, with its own words."""
+    _tool(tmp_path, 'if [ "$2" = racecheck ]; then echo hazard in excite; exit 9; fi', monkeypatch)
+    found = sanitizer(CPU)
+    assert next(found) == "memcheck finds nothing"
+    with pytest.raises(WrongError, match="compute-sanitizer's racecheck: hazard in excite"):
+        next(found)
+
+
+def _tool(folder: Path, does: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A compute-sanitizer that runs nothing."""
+    tool = folder / "compute-sanitizer"
+    tool.write_text(f"#!/bin/sh\n{does}\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
