@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from bench.environment import has_cuda
 from bench.options import axes_given, grid_from, with_given
+from bench.trial import DTYPES, LAYOUTS
 from bench.waiting import variables
 
 if TYPE_CHECKING:
@@ -60,8 +61,9 @@ def selfcheck(options: argparse.Namespace) -> int:
         return code
     grid = (
         "bench", "run", "--device", options.device, "--architectures", "resnet18,resnet50",
-        "--reductions", "16", "--batch", "1,8", "--paths", "eager,folded,fused,cuda_graph,"
-        "fused+cuda_graph,compile", "--out", str(out),
+        "--reductions", "16", "--batch", "1,8", "--layout", ",".join(LAYOUTS),
+        "--dtype", ",".join(DTYPES), "--paths", "eager,folded,fused,cuda_graph,fused+cuda_graph,"
+        "compile,fused+compile", "--out", str(out),
     )  # fmt: skip
     return subprocess.call([sys.executable, "-m", *grid])
 

@@ -65,6 +65,31 @@ def test_flags_span_the_grid() -> None:
     )
 
 
+def test_the_self_check_measures_every_dtype_layout_and_path(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """By a run whose flags are understood, once all checks have passed."""
+    called: list[list[str]] = []
+
+    def passed(command: list[str]) -> int:
+        called.append(command)
+        return 0
+
+    monkeypatch.setattr(subprocess, "call", passed)
+    assert main(["selfcheck", "--device", "cuda", "--out", str(tmp_path)]) == 0
+    checks, measured = called
+    assert "bench.measure.selfcheck" in checks
+    assert measured[1:4] == ["-m", "bench", "run"]
+    out = measured.index("--out")
+    assert measured[out + 1] == str(tmp_path)
+    grid = grid_of(*measured[4:out])
+    assert set(grid.dtypes) == {"float32", "float16", "bfloat16"}
+    assert set(grid.layouts) == {"contiguous", "channels_last"}
+    assert {path.label for path in grid.paths} == {
+        "eager", "folded", "fused", "cuda_graph", "fused+cuda_graph", "compile", "fused+compile",
+    }  # fmt: skip
+
+
 def test_late_stage_variants_belong_to_the_default_choice_alone() -> None:
     """Who chooses SE gets what was chosen; who chooses only a workload gets the default SE."""
     assert grid_of("--batch", "8").extra == LATE_STAGE
