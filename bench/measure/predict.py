@@ -4,7 +4,8 @@ Every number is predicted, none is measured. An operator is taken to last as
 long as its bytes take at the published bandwidth, or its arithmetic at the
 published rate, or a kernel lasts at least, whichever is most; and a forward as
 long as its operators, or as the host takes to launch them. Caches, clocks and
-the choice of algorithms are left out. What shares of the published rates
+the choice of algorithms are left out: what our own kernels read twice is charged
+twice, though a cache may hold it. What shares of the published rates
 kernels reach is assumed, so what follows from other shares is told besides.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -28,6 +30,7 @@ from bench.trial import DTYPES as DTYPE_NAMES
 from bench.trial import Path as RunPath
 from bench.trial import Trial, Variant, Workload
 from se_models.config import ARCHITECTURES, PLACEMENTS, Architecture, SEConfig
+from se_models.fused.cuda.dispatch import IMAGES, UNITS
 
 PREDICTED = "predicted.csv"
 GPUS = Path(__file__).with_name("gpus.csv")
@@ -69,10 +72,17 @@ OTHERS = tuple(
 
 @dataclass(frozen=True)
 class Work:
-    """What one operator must move, and its multiply-adds."""
+    """What one operator must move, and its multiply-adds.
+
+    Attributes:
+        again_bytes: that its kernel moves besides, as it reads some of them more than once.
+        is_wide: whether it multiplies in float32 whatever the dtype of maps, without tensor cores.
+    """
 
     moved_bytes: int
     multiply_adds: int
+    again_bytes: int = 0
+    is_wide: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,7 +108,15 @@ class _Works:
         if is_operator(call.operator):
             traffic = Traffic()
             traffic.see(call)
-            self.works.append(Work(traffic.ideal_bytes, _multiply_adds(call)))
+            excites = call.operator.overloadpacket is torch.ops.se_models.excite
+            self.works.append(
+                Work(
+                    traffic.ideal_bytes,
+                    _multiply_adds(call),
+                    _again_bytes(call) if excites else 0,
+                    is_wide=excites,
+                )
+            )
 
 
 def _multiply_adds(call: Call) -> int:
@@ -112,6 +130,25 @@ def _multiply_adds(call: Call) -> int:
         squeezed, *others = call.inputs
         return squeezed.shape[0] * sum(each.numel() for each in others if each.dim() == 2)
     return 0
+
+
+def _again_bytes(call: Call) -> int:
+    """What `excite` on CUDA moves beyond its operands, each once.
+
+    Each block reads its units' weights for a few images, and all means of those; where several
+    blocks share an image they leave sums that the last one reads.
+    """
+    squeezed, *others = call.inputs
+    weight1, weight2 = (each for each in others if each.dim() == 2)
+    batch = squeezed.shape[0]
+    groups = math.ceil(batch / min(batch, IMAGES))
+    chunks = math.ceil(weight1.shape[0] / UNITS)
+    partial_bytes = batch * chunks * weight2.shape[0] * squeezed.itemsize if chunks > 1 else 0
+    return (
+        (groups - 1) * (weight1.nbytes + weight2.nbytes)
+        + (chunks - 1) * squeezed.nbytes
+        + 2 * partial_bytes
+    )
 
 
 def works_of(trial: Trial) -> list[Work]:
@@ -135,13 +172,16 @@ def works_of(trial: Trial) -> list[Work]:
 
 def forecast(trial: Trial, works: Sequence[Work], gpu: Gpu, reached: Reached = LIKELY) -> Forecast:
     """What a trial takes on a GPU whose kernels reach such shares; ``works`` are the trial's."""
-    is_float32 = trial.workload.dtype == "float32"
-    flops_per_s = 1e12 * (gpu.float32_tflops if is_float32 else gpu.half_tflops)
-    moving_s = [work.moved_bytes / (1e9 * gpu.bandwidth_gb_s) for work in works]
-    computing_s = [2 * work.multiply_adds / flops_per_s for work in works]
+    narrow = gpu.float32_tflops if trial.workload.dtype == "float32" else gpu.half_tflops
+    bytes_per_s = 1e9 * gpu.bandwidth_gb_s
+    moving_s = [(work.moved_bytes + work.again_bytes) / bytes_per_s for work in works]
+    computing_s = [
+        2 * work.multiply_adds / (1e12 * (gpu.float32_tflops if work.is_wide else narrow))
+        for work in works
+    ]
     each_s = LAUNCH_S if trial.path.executor == "eager" else NODE_S
     return Forecast(
-        floor_s=sum(moving_s),
+        floor_s=sum(work.moved_bytes for work in works) / bytes_per_s,
         device_s=sum(
             max(moving / reached.bandwidth, computing / reached.arithmetic, SHORTEST_S)
             for moving, computing in zip(moving_s, computing_s, strict=True)

@@ -22,7 +22,7 @@ _LARGE_PLANE = 1024
 _RUN_BLOCKS = 4096
 # Units of the hidden layer that a block of excite takes, and the images for which it does so at
 # once where there are as many.
-_UNITS, _IMAGES = THREADS // _WARP, 2
+UNITS, IMAGES = THREADS // _WARP, 2
 
 
 class Operators:
@@ -120,8 +120,8 @@ class Operators:
         gates = weight2.shape[0]
         gate = squeezed.new_empty((batch, gates))
         arrivals = self._arrivals(squeezed.device)
-        images = _IMAGES if batch >= _IMAGES else 1
-        chunks = -(-hidden // _UNITS)
+        images = IMAGES if batch >= IMAGES else 1
+        chunks = -(-hidden // UNITS)
         groups_at_once = min(arrivals.numel(), MOST_BLOCKS[1])
         most = min(images * groups_at_once, max(1, MOST_VALUES // max(1, chunks * gates)))
         for first in range(0, batch, most):

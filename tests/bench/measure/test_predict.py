@@ -92,6 +92,43 @@ def test_lower_shares_take_longer_by_as_much() -> None:
         assert half == pytest.approx(2 * full, rel=0.02)
 
 
+def test_an_excitation_reads_its_weights_for_every_two_images() -> None:
+    """And where blocks share an image, its means for each, and what each has left."""
+    found = [work for work in works_of(trial("resnet18", "standard", "fused", 8)) if work.is_wide]
+    # C and hidden units of the four stages, two blocks each; eight units to a thread block.
+    stages = ((64, 4, 1), (128, 8, 1), (256, 16, 2), (512, 32, 4))
+    expected = []
+    for channels, hidden, chunks in stages:
+        weights = 3 * 2 * channels * hidden * 4
+        means = (chunks - 1) * 8 * channels * 4
+        sums = 2 * chunks * 8 * channels * 4 if chunks > 1 else 0
+        expected += [weights + means + sums] * 2
+    assert [work.again_bytes for work in found] == expected
+    one = [work for work in works_of(trial("resnet18", "standard", "fused")) if work.is_wide]
+    assert one[0].again_bytes == 0
+
+
+def test_what_is_read_again_takes_time_and_is_no_part_of_the_floor() -> None:
+    """The floor is what any kernel must move."""
+    made = trial("resnet18")
+    once, twice = (
+        predict.forecast(made, [predict.Work(10**9, 0, again)], gpu()) for again in (0, 10**9)
+    )
+    assert twice.floor_s == once.floor_s
+    assert twice.device_s == pytest.approx(2 * once.device_s)
+
+
+def test_excitations_run_at_the_rate_of_float32() -> None:
+    """Whatever maps hold: no tensor core multiplies for them."""
+    made = Trial(Variant("resnet18"), Workload("cuda", "float16"), RunPath("fused"))
+    slow = Gpu("made up", "sm_90", 1000, 1, 1000, "nowhere")
+    narrow, wide = (
+        predict.forecast(made, [predict.Work(0, 10**12, is_wide=is_wide)], slow).device_s
+        for is_wide in (False, True)
+    )
+    assert wide == pytest.approx(1000 * narrow)
+
+
 def test_code_of_a_compiler_is_not_predicted() -> None:
     """Nobody knows its operators."""
     compiled = Trial(Variant("resnet18"), Workload("cuda"), RunPath(executor="compile"))
