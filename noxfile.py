@@ -177,6 +177,12 @@ def cubins(session: nox.Session) -> None:
 
 
 @nox.session(requires=["env"])
+def emulated(session: nox.Session) -> None:
+    """Run the CUDA kernels on the CPU; how far they are off float64, into results/fused."""
+    _python(session, "-m", "tests.se_models.fused.cuda.errors", *session.posargs)
+
+
+@nox.session(requires=["env"])
 def predict(session: nox.Session) -> None:
     """Predict SE's cost on GPUs that others have measured, into results/predicted."""
     networks = ("--architecture", "resnet18", "--architecture", "resnet50",

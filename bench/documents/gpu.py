@@ -47,6 +47,28 @@ def cubins(frame: pd.DataFrame) -> str:
     )
 
 
+def emulated(frame: pd.DataFrame) -> str:
+    """The most that each operator is off float64, a column for each dtype.
+
+    Args:
+        frame: rows of ``emulated.csv``, as the tests' emulator leaves them.
+    """
+    lines = [
+        {
+            "operator": f"`{operator}`",
+            **{str(row["dtype"]): _error(row) for _, row in rows.iterrows()},
+        }
+        for operator, rows in frame.groupby("operator", sort=False)
+    ]
+    worst = frame.groupby("dtype", sort=False)["error"].max()
+    most = ", ".join(f"{error:.1e} of {dtype}" for dtype, error in worst.items())
+    return (
+        "Off float64 at most on the CPU, as max|a - b| / max|b|, beside what is allowed; over "
+        f"shapes, layouts, epilogues and alignments. Of all operators {most}.\n\n"
+        f"{table(pd.DataFrame(lines))}\n"
+    )
+
+
 def predicted(frame: pd.DataFrame, published: pd.DataFrame) -> str:
     """Predicted SE overheads beside those that timm publishes.
 
@@ -79,6 +101,10 @@ def predicted(frame: pd.DataFrame, published: pd.DataFrame) -> str:
             )
     rows = table(pd.DataFrame(lines))
     return f"At batch {BATCH}, all of it predicted but the first column:\n\n{rows}\n"
+
+
+def _error(row: pd.Series) -> str:
+    return f"{row['error']:.1e} of {row['limit']:.0e}"
 
 
 def _span(values: pd.Series) -> str:

@@ -15,6 +15,7 @@ from bench.documents.sources import (
     COVERAGE,
     CPU,
     CUBINS,
+    EMULATED,
     KERNELS,
     PATHS,
     PREDICTED,
@@ -61,6 +62,7 @@ def parts(runs: Mapping[Path, Run], root: Path) -> dict[str, Callable[[], str]]:
         "paths": all_paths,
         "paths-summary": lambda: paths.summary(runs.get(PATHS, cpu).frame),
         "cubins": lambda: experiment(root / CUBINS, gpu.cubins, "cubins"),
+        "emulated": lambda: experiment(root / EMULATED, gpu.emulated, "emulated"),
         "predicted": lambda: experiment(root / PREDICTED, predicted, "predict"),
         "kernels": lambda: experiment(root / KERNELS, kernels.markdown, "bandwidth"),
     }

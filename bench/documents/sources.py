@@ -22,6 +22,7 @@ CONTENTION = Path("results/method/contention.csv")
 PROOF = Path("results/method/proof.csv")
 KERNELS = Path("results/fused/kernels.csv")
 CUBINS = Path("results/fused/cubins.csv")
+EMULATED = Path("results/fused/emulated.csv")
 PREDICTED = Path("results/predicted/predicted.csv")
 PUBLISHED = Path("results/reference/timm_se_overhead.csv")
 # Each document with what its parts are made from.
@@ -32,7 +33,7 @@ DOCUMENTS = {
     Path("docs/proof.md"): (PROOF,),
     Path("docs/paths.md"): (PATHS / RECORDS,),
     Path("docs/fused.md"): (KERNELS,),
-    Path("docs/gpu.md"): (CUBINS, PREDICTED),
+    Path("docs/gpu.md"): (CUBINS, EMULATED, PREDICTED),
 }
 
 

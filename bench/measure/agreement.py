@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -48,9 +48,16 @@ class Agreement:
         return self.error <= self.limit
 
 
-def agreements(device: torch.device) -> Iterator[Agreement]:
-    """Of every operator on maps of every dtype, layout and shape, aligned and not."""
-    for dtype, layout, shape in product(TOLERANCE, LAYOUTS, SHAPES):
+def agreements(
+    device: torch.device, shapes: Sequence[tuple[int, int, int, int]] | None = None
+) -> Iterator[Agreement]:
+    """Of every operator on maps of every dtype, layout and shape, aligned and not.
+
+    Args:
+        device: of the maps.
+        shapes: ``(B, C, H, W)`` each; by default `SHAPES`.
+    """
+    for dtype, layout, shape in product(TOLERANCE, LAYOUTS, shapes or SHAPES):
         torch.manual_seed(0)
         maps = _Maps(device, dtype, layout, shape)
         stored = TOLERANCE[dtype]

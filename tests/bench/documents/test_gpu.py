@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from bench.documents.gpu import cubins, predicted
+from bench.documents.gpu import cubins, emulated, predicted
 
 
 def test_kernels_are_told_by_architecture_and_dtype() -> None:
@@ -24,6 +24,20 @@ def test_kernels_are_told_by_architecture_and_dtype() -> None:
     assert cells == ["`tail_pixels<wide>`", "24/30", "25/31", "256", "2 to 3", "1"]
     assert "for maps of float32/float16" in text
     assert "Over all 4 compiled kernels 8 bytes" in text
+
+
+def test_errors_stand_by_operator_and_dtype() -> None:
+    """Beside what is allowed; and the largest of each dtype."""
+    rows = [
+        ("scale", "float32", 3.11e-7, 5e-6), ("scale", "float16", 4.05e-4, 2e-3),
+        ("tail_", "float32", 9.1e-8, 5e-6), ("tail_", "float16", 5.62e-4, 2e-3),
+    ]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=["operator", "dtype", "error", "limit"])
+    text = emulated(frame)
+    assert "Of all operators 3.1e-07 of float32, 5.6e-04 of float16." in text
+    (line,) = (each for each in text.splitlines() if each.startswith("| `scale`"))
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells == ["`scale`", "3.1e-07 of 5e-06", "4.0e-04 of 2e-03"]
 
 
 def test_predictions_stand_beside_what_is_published() -> None:
