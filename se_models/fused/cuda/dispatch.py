@@ -123,7 +123,7 @@ class Operators:
         images = IMAGES if batch >= IMAGES else 1
         chunks = -(-hidden // UNITS)
         groups_at_once = min(arrivals.numel(), MOST_BLOCKS[1])
-        most = min(images * groups_at_once, max(1, MOST_VALUES // max(1, chunks * gates)))
+        most = min(images * groups_at_once, max(1, MOST_VALUES // max(1, channels, chunks * gates)))
         for first in range(0, batch, most):
             part, put = squeezed[first : first + most], gate[first : first + most]
             count = part.shape[0]
@@ -283,4 +283,8 @@ def _check_layers(
             raise ValueError(
                 f"{name} must have the shape {shape} and be of {dtype}, "
                 f"got {tuple(given.shape)} of {given.dtype}"
+            )
+        if given is not None and given.numel() > MOST_VALUES:
+            raise ValueError(
+                f"{name} must have at most {MOST_VALUES:,} values, got {given.numel():,}"
             )

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from se_models.fused.cuda import dispatch as dispatch_module
 from se_models.fused.cuda import maps as maps_module
 from se_models.fused.cuda.dispatch import Operators
 from se_models.fused.cuda.launch import Launch, LaunchError
@@ -72,6 +73,22 @@ def test_many_images_are_excited_in_turns(ours: Operators, recorder: Recorder) -
     ours.excite(torch.zeros(11, 8), torch.zeros(9, 8), None, torch.zeros(8, 9), None, None)
     assert [launch.blocks for launch in recorder.launches] == [(2, 2)] * 3
     assert [launch.arguments[9] for launch in recorder.launches] == [4, 4, 3]
+
+
+def test_layers_that_an_index_cannot_count_are_refused(
+    ours: Operators, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Either of them; means that are too many are taken in turns."""
+    monkeypatch.setattr(dispatch_module, "MOST_VALUES", 100)
+    squeezed, few = torch.zeros(3, 40), torch.zeros(2, 40)
+    with pytest.raises(ValueError, match="weight1 must have at most 100 values, got 120"):
+        ours.excite(squeezed, torch.zeros(3, 40), None, torch.zeros(2, 3), None, None)
+    with pytest.raises(ValueError, match="weight2 must have at most 100 values, got 102"):
+        ours.excite(squeezed, few, None, torch.zeros(51, 2), None, None)
+    assert recorder.launches == []
+    ours.excite(squeezed, few, None, torch.zeros(4, 2), None, None)
+    parts = [launch.arguments[0] for launch in recorder.launches]
+    assert [part.shape[0] for part in parts if isinstance(part, Tensor)] == [2, 1]
 
 
 def test_a_map_in_no_layout_is_worked_on_in_a_copy(ours: Operators, recorder: Recorder) -> None:
