@@ -172,36 +172,79 @@ class _Through(TorchDispatchMode):
     def __init__(self, operators: Operators) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._operators = operators
+        self.called: set[str] = set()
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> object:
+        self.called.add(func._schema.name)
         if func.namespace == "se_models":
             run: Callable[..., object] = getattr(self._operators, func._opname)
             return run(*args)
         return func(*args, **(kwargs or {}))
 
 
+@pytest.fixture
+def _as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No convolution's weights are packed: what runs instead is all there is on a GPU."""
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+
+
+def _through_kernels(fused: Any, emulator: Emulator) -> Callable[[Tensor], Tensor]:
+    """A fused network, every operator on the emulator, none of what the CPU has instead."""
+
+    def run(images: Tensor) -> Tensor:
+        with _Through(Operators(emulator, arrivals)) as through:
+            output: Tensor = fused(images)
+        assert not any(name.startswith("mkldnn") for name in through.called)
+        return output
+
+    return run
+
+
+@pytest.mark.usefixtures("_as_on_a_gpu")
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
 @pytest.mark.parametrize("placement", PLACEMENTS)
 def test_a_whole_network_equals_eager(placement: Any, layout: Any, trunk: Any) -> None:
     """Fused SE-ResNet-18, every operator on the kernels; three launches for each block's SE."""
     model = with_se(trunk, SEConfig(placement)).eval()
-    fused = fuse(copy.deepcopy(model).to(memory_format=layout))
     emulator = Emulator()
-
-    def through_kernels(images: Tensor) -> Tensor:
-        with _Through(Operators(emulator, arrivals)):
-            output: Tensor = fused(images)
-        return output
-
+    fused = fuse(copy.deepcopy(model).to(memory_format=layout))
     images = torch.randn(2, 3, 33, 33).contiguous(memory_format=layout)
-    assert off_by_model(through_kernels, copy.deepcopy(model).double(), images) < 1e-5
+    run = _through_kernels(fused, emulator)
+    assert off_by_model(run, copy.deepcopy(model).double(), images) < 1e-5
     blocks, of_network = 8, 1  # the last mean of all is the network's own
     launches = len(emulator.launches) - of_network
     # The block's tail is one of the three, but behind an inner SE it is another.
     most = {"none": 1, "inner": 4}.get(placement, 3)
     assert launches <= most * blocks
+
+
+@pytest.mark.usefixtures("_as_on_a_gpu")
+def test_a_network_of_bottlenecks_equals_eager(deep_trunk: Any) -> None:
+    """Fused SE-ResNet-50: excitations of up to sixteen blocks, channels_last."""
+    model = with_se(deep_trunk, SEConfig("standard")).eval()
+    fused = fuse(copy.deepcopy(model).to(memory_format=torch.channels_last))
+    images = torch.randn(2, 3, 33, 33).contiguous(memory_format=torch.channels_last)
+    run = _through_kernels(fused, Emulator())
+    assert off_by_model(run, copy.deepcopy(model).double(), images) < 1e-5
+
+
+@pytest.mark.usefixtures("_as_on_a_gpu")
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_a_network_of_half_precision_is_what_it_is_on_the_cpu(dtype: Any, trunk: Any) -> None:
+    """Fused SE-ResNet-18 against float64, as far off as on the CPU's own kernels.
+
+    Folding rounds the weights anew, so that either may be farther off than the unfused one.
+    """
+    torch.manual_seed(0)
+    model = with_se(trunk, SEConfig("standard")).eval().to(dtype)
+    exact = copy.deepcopy(model).double()
+    images = torch.randn(2, 3, 33, 33).to(dtype)
+    fused = fuse(copy.deepcopy(model))
+    off_on_kernels = off_by_model(_through_kernels(fused, Emulator()), exact, images)
+    assert off_on_kernels < 1.5 * off_by_model(fused, exact, images)
+    assert off_on_kernels < 3 * off_by_model(model, exact, images)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
