@@ -15,7 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from se_models.fused import operators
-from se_models.fused.packed import PackedConvolution, can_pack
+from se_models.fused.packed import (
+    PackedConvolution,
+    can_gate_weights,
+    can_pack,
+    gated_pointwise,
+)
 
 
 class FoldedConv(nn.Module):
@@ -62,9 +67,9 @@ class FoldedConv(nn.Module):
     def scaled(self, x: Tensor, gate: Tensor, *, relu: bool = False) -> Tensor:
         """The convolution of ``x * gate``, with the gate where it has fewest values to multiply.
 
-        For one image the gate may as well multiply the weights, each of which
-        meets one channel only. A 1x1 convolution that skips pixels needs no
-        product of these.
+        The gate may as well multiply the weights, each of which meets one channel
+        only: for one image, or by a 1x1 convolution for each image by itself. A 1x1
+        convolution that skips pixels needs no product of these.
 
         Args:
             x: a feature map ``(B, C, H, W)``.
@@ -79,6 +84,8 @@ class FoldedConv(nn.Module):
             return torch.relu_(y) if relu else y
         rows, columns = self.stride
         if self.weight.shape[2:] == (1, 1) and self.padding == (0, 0) and rows == columns:
+            if rows == self.groups == 1 and self._packs and can_gate_weights(x, self.weight):
+                return gated_pointwise(x, self.weight, gate, self.bias, relu=relu)
             return self._convolve(operators.scale(x, gate, rows), (1, 1), relu=relu)
         return self(operators.scale(x, gate, 1), relu=relu)
 

@@ -128,9 +128,11 @@ def test_means_are_taken_ahead_of_a_pointwise_convolution(
 
 
 def test_gates_go_where_fewest_values_are(deep_trunk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of one image into the weights of narrow convolutions, unless they are packed."""
+    """Of one image into the weights of narrow convolutions, of those that could be packed the
+    narrowest."""
     packed = calls(fuse(with_se(deep_trunk, SEConfig("pre")).eval()), torch.randn(1, 3, 224, 224))
-    assert packed["se_models.scale.default"] == 16
+    assert packed["se_models.scale.default"] == 9
+    assert packed["mkldnn._linear_pointwise.default"] == 7
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     model = fuse(with_se(deep_trunk, SEConfig("pre")).eval())
     one = calls(model, torch.randn(1, 3, 224, 224))
