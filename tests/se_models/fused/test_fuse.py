@@ -128,11 +128,10 @@ def test_means_are_taken_ahead_of_a_pointwise_convolution(
 
 
 def test_gates_go_where_fewest_values_are(deep_trunk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of one image into the weights of narrow convolutions, of those that could be packed the
-    narrowest."""
+    """Of one image into the weights of narrow convolutions; of those that pack into few."""
     packed = calls(fuse(with_se(deep_trunk, SEConfig("pre")).eval()), torch.randn(1, 3, 224, 224))
-    assert packed["se_models.scale.default"] == 9
-    assert packed["mkldnn._linear_pointwise.default"] == 7
+    assert packed["se_models.scale.default"] == 12
+    assert packed["mkldnn._linear_pointwise.default"] == 4
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     model = fuse(with_se(deep_trunk, SEConfig("pre")).eval())
     one = calls(model, torch.randn(1, 3, 224, 224))
@@ -154,8 +153,10 @@ def test_it_exports(placement: Any, trunk: Any) -> None:
             fused, (torch.randn(2, 3, 64, 64),), dynamic_shapes=({0: batch},)
         )
         images = torch.randn(5, 3, 64, 64)
-        assert torch.equal(exported.module()(images), fused(images))
-        assert torch.allclose(exported.module()(images[:1]), fused(images[:1]), rtol=1e-4)
+        assert torch.allclose(exported.module()(images), fused(images), rtol=1e-4, atol=1e-5)
+        assert torch.allclose(
+            exported.module()(images[:1]), fused(images[:1]), rtol=1e-4, atol=1e-5
+        )
     assert "se_models.tail_squeeze_" in exported.graph_module.code
 
 

@@ -120,7 +120,7 @@ def test_packed_weights_are_not_gated() -> None:
 def test_weights_take_the_gates_of_large_images(batch: int, bias: bool, relu: bool) -> None:
     """Each image's own; nothing of the image's size is written but the result."""
     folded = FoldedConv(nn.Conv2d(16, 24, 1, bias=bias), None, packs=True)
-    x = torch.randn(batch, 16, 15, 13).contiguous(memory_format=torch.channels_last)
+    x = torch.randn(batch, 16, 25, 23).contiguous(memory_format=torch.channels_last)
     gate = torch.rand(batch, 16)
     with torch.no_grad():
         exact = folded(x * gate[:, :, None, None], relu=relu)
@@ -137,10 +137,10 @@ def test_weights_take_the_gates_of_large_images(batch: int, bias: bool, relu: bo
     ("conv", "size", "layout"),
     [
         (nn.Conv2d(16, 24, 1), 8, torch.channels_last),  # weights too large for it
-        (nn.Conv2d(16, 24, 1), 15, torch.contiguous_format),
-        (nn.Conv2d(16, 24, 1, stride=2), 15, torch.channels_last),
-        (nn.Conv2d(16, 24, 1, groups=2), 15, torch.channels_last),
-        (nn.Conv2d(16, 24, 3, padding=1), 30, torch.channels_last),
+        (nn.Conv2d(16, 24, 1), 25, torch.contiguous_format),
+        (nn.Conv2d(16, 24, 1, stride=2), 25, torch.channels_last),
+        (nn.Conv2d(16, 24, 1, groups=2), 25, torch.channels_last),
+        (nn.Conv2d(16, 24, 3, padding=1), 80, torch.channels_last),
     ],
     ids=["small", "contiguous", "strided", "grouped", "3x3"],
 )
