@@ -11,7 +11,7 @@ from pathlib import Path
 from bench import documents, plots
 from bench.documents.parts import parts
 from bench.documents.sources import DOCUMENTS, PROOF, ROOT, runs
-from bench.documents.stale import stale_pictures, stale_proof, stale_run
+from bench.documents.stale import stale_gate, stale_pictures, stale_proof, stale_run
 from bench.files import replacing
 from bench.table import write_table
 
@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
         for run in known.values():
             stale += stale_run(run, root)
         stale += stale_proof(root / PROOF)
+        stale += stale_gate(root)
         stale += stale_pictures(root)
     else:
         for run in known.values():

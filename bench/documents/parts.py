@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench import summary
-from bench.documents import gpu, kernels, paths
+from bench.documents import gate, gpu, kernels, paths
 from bench.documents.headline import headline
 from bench.documents.sources import (
     CONTENTION,
@@ -16,6 +16,8 @@ from bench.documents.sources import (
     CPU,
     CUBINS,
     EMULATED,
+    GATE_RUNS,
+    INTERLEAVED,
     KERNELS,
     PATHS,
     PREDICTED,
@@ -24,7 +26,7 @@ from bench.documents.sources import (
     Run,
 )
 from bench.ledger import Ledger
-from bench.method import contention, proof_report
+from bench.method import contention, interleaved, proof_report
 from bench.method import report as coverage_report
 from bench.trial import Path as RunPath
 
@@ -46,6 +48,10 @@ def parts(runs: Mapping[Path, Run], root: Path) -> dict[str, Callable[[], str]]:
         table = root / KERNELS
         return paths.markdown(runs[PATHS].frame, pd.read_csv(table) if table.exists() else None)
 
+    def of_gate(told: Callable[[Path], str]) -> str:
+        runs_of_gate = root / GATE_RUNS
+        return told(runs_of_gate) if runs_of_gate.exists() else nothing_yet("gate_proof")
+
     def predicted(frame: pd.DataFrame) -> str:
         return gpu.predicted(frame, pd.read_csv(root / PUBLISHED))
 
@@ -59,6 +65,9 @@ def parts(runs: Mapping[Path, Run], root: Path) -> dict[str, Callable[[], str]]:
         "contention": lambda: experiment(root / CONTENTION, contention.markdown, "contention"),
         "proof": lambda: experiment(root / PROOF, proof_report.markdown, "method"),
         "proof-summary": lambda: experiment(root / PROOF, proof_report.summary, "method"),
+        "interleaved": lambda: experiment(root / INTERLEAVED, interleaved.markdown, "method"),
+        "gate": lambda: of_gate(gate.markdown),
+        "gate-summary": lambda: of_gate(gate.summary),
         "paths": all_paths,
         "paths-summary": lambda: paths.summary(runs.get(PATHS, cpu).frame),
         "cubins": lambda: experiment(root / CUBINS, gpu.cubins, "cubins"),

@@ -20,6 +20,8 @@ RUNS = (CPU, PATHS)
 COVERAGE = Path("results/method/coverage.csv")
 CONTENTION = Path("results/method/contention.csv")
 PROOF = Path("results/method/proof.csv")
+INTERLEAVED = Path("results/method/interleaved.csv")
+GATE, GATE_RUNS = Path("results/gate/gate_proof.csv"), Path("results/gate/runs.jsonl")
 KERNELS = Path("results/fused/kernels.csv")
 CUBINS = Path("results/fused/cubins.csv")
 EMULATED = Path("results/fused/emulated.csv")
@@ -27,10 +29,12 @@ PREDICTED = Path("results/predicted/predicted.csv")
 PUBLISHED = Path("results/reference/timm_se_overhead.csv")
 # Each document with what its parts are made from.
 DOCUMENTS = {
-    Path("README.md"): (CPU / RECORDS, PROOF, PATHS / RECORDS),
+    Path("README.md"): (CPU / RECORDS, PROOF, PATHS / RECORDS, GATE_RUNS),
+    Path("docs/ci.md"): (GATE_RUNS,),
     Path("docs/method.md"): (CPU / RECORDS, CONTENTION),
     Path("docs/coverage.md"): (COVERAGE,),
     Path("docs/proof.md"): (PROOF,),
+    Path("docs/pytest.md"): (INTERLEAVED,),
     Path("docs/paths.md"): (PATHS / RECORDS,),
     Path("docs/fused.md"): (KERNELS,),
     Path("docs/gpu.md"): (CUBINS, EMULATED, PREDICTED),

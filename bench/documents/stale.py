@@ -10,10 +10,13 @@ from pathlib import Path
 import pandas as pd
 
 from bench import plots, summary
-from bench.documents.sources import COVERAGE, PROOF, Run
+from bench.documents.sources import COVERAGE, GATE, GATE_RUNS, PROOF, Run
+from bench.gate.proof import figure as gate_figure
+from bench.gate.proof import lines, report
 from bench.method import figure as coverage_figure
 from bench.method import pictures, proof_figure, recording
 from bench.method.arguments import LENGTHS_S
+from bench.method.interleaved import INTERLEAVED, interleaved
 from bench.method.proof import proof
 
 
@@ -34,20 +37,40 @@ def stale_proof(table: Path) -> Iterator[str]:
     recordings = recording.all_in(table.parent)
     if not recordings and not table.exists():
         return
-    expected = io.StringIO(proof(recordings, LENGTHS_S).to_csv(index=False))
-    try:
-        pd.testing.assert_frame_equal(pd.read_csv(table), pd.read_csv(expected), rtol=1e-6)
-    except (AssertionError, OSError):
+    expected = {
+        table: proof(recordings, LENGTHS_S),
+        table.with_name(INTERLEAVED): interleaved(recordings),
+    }
+    if not all(_same(path, frame) for path, frame in expected.items()):
         yield f"{PROOF} does not follow from its recordings: `python -m bench.method proof`, then"
 
 
 def stale_pictures(root: Path) -> Iterator[str]:
     """Pictures of experiments that do not show their tables."""
-    for table, figure in ((COVERAGE, coverage_figure), (PROOF, proof_figure)):
+    drawn = ((COVERAGE, coverage_figure), (PROOF, proof_figure), (GATE, gate_figure))
+    for table, figure in drawn:
         if (root / table).exists():
             frame = pd.read_csv(root / table)
             if pictures.is_stale((root / table).parent, figure.STEM, frame, figure.title(frame)):
                 yield f"{table.with_suffix('.png')} does not show {table}: draw it anew, then"
+
+
+def stale_gate(root: Path) -> Iterator[str]:
+    """The table of the gate's proof, where its runs say something else."""
+    if (root / GATE_RUNS).exists():
+        expected = report.counts(lines.read(root / GATE_RUNS).runs)
+        if not _same(root / GATE, expected):
+            yield f"{GATE} is not of its runs: `nox -s gate_proof -- --report-only`, then"
+
+
+def _same(table: Path, expected: pd.DataFrame) -> bool:
+    """Whether a file holds a frame; numbers may differ in their last digits."""
+    as_csv = io.StringIO(expected.to_csv(index=False))
+    try:
+        pd.testing.assert_frame_equal(pd.read_csv(table), pd.read_csv(as_csv), rtol=1e-6)
+    except (AssertionError, OSError):
+        return False
+    return True
 
 
 def _stale_tables(frame: pd.DataFrame, folder: Path) -> Iterator[str]:

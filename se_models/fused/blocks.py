@@ -61,7 +61,10 @@ class Excitation(nn.Module):
             weight1, bias1 = _joined(ahead, weight1, bias1)
         self.register_buffer("weight1", weight1, persistent=False)
         self.register_buffer("bias1", bias1, persistent=False)
-        self.register_buffer("weight2", se.fc2.weight.detach().clone(), persistent=False)
+        weight2 = se.fc2.weight.detach()
+        # CUDA's kernel gives each thread a gate, so that neighbours should be of one unit.
+        laid_out = weight2.t().contiguous().t() if weight2.is_cuda else weight2.clone()
+        self.register_buffer("weight2", laid_out, persistent=False)
         self.register_buffer("bias2", _own(se.fc2.bias), persistent=False)
         self.register_buffer("factor", factor, persistent=False)
 

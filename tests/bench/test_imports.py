@@ -47,7 +47,7 @@ RULES = [
     ),
     (
         {"bench.documents"},
-        SHOWING | CORE | CONFIG | {"bench.method", "bench.run.run_file"},
+        SHOWING | CORE | CONFIG | {"bench.method", "bench.gate.proof", "bench.run.run_file"},
         LIGHT | {"pandas"},
     ),
     (
@@ -96,7 +96,8 @@ RULES = [
         {"bench.measure"} | CORE | {"se_models"},
         LIGHT | {"torch", "torchvision", "fvcore", "onnxruntime", "openvino", "cuda"},
     ),
-    ({"bench.cli"}, {"bench.commands", "bench.options", "bench.trial"}, set()),
+    ({"bench.texts"}, set(), set()),
+    ({"bench.cli"}, {"bench.commands", "bench.options", "bench.texts", "bench.trial"}, set()),
     ({"bench.commands"}, CORE | SHOWING | CONFIG | {"bench.run", "bench.gate"}, {"rich", "pandas"}),
     ({"bench.__main__"}, {"bench.cli"}, set()),
 ]

@@ -15,6 +15,7 @@ from bench.gate.proof import lines
 from bench.gate.proof.lines import KINDS, RECORDING, Header, Ran, RefusedError
 from bench.gate.proof.pair import SLOWED
 from bench.gate.proof.runs import RIVAL_LIMIT
+from bench.method import pictures
 from bench.method.shares import share
 
 CSV, MARKDOWN = "gate_proof.csv", "gate_proof.md"
@@ -136,3 +137,4 @@ def write(folder: Path) -> Iterator[Path]:
         draft.write_text(markdown(recording.headers, frame), encoding="utf-8")
     yield folder / MARKDOWN
     yield from figure.save(frame, folder)
+    yield pictures.note(folder, figure.STEM, frame, figure.title(frame))

@@ -113,11 +113,13 @@ class Operators:
         batch, channels = squeezed.shape
         hidden = weight1.shape[0]
         squeezed = squeezed.contiguous()
-        layers = tuple(
-            None if each is None else each.contiguous()
-            for each in (weight1, bias1, weight2, bias2, factor)
-        )
         gates = weight2.shape[0]
+        is_by_unit = weight2.t().is_contiguous()
+        strides = (gates, 1) if is_by_unit else (1, hidden)  # from unit to unit, from gate to gate
+        layers = (
+            weight1.contiguous(), _dense(bias1), weight2 if is_by_unit else weight2.contiguous(),
+            _dense(bias2), _dense(factor),
+        )  # fmt: skip
         gate = squeezed.new_empty((batch, gates))
         arrivals = self._arrivals(squeezed.device)
         images = IMAGES if batch >= IMAGES else 1
@@ -132,7 +134,8 @@ class Operators:
             self._backend.launch(
                 Launch(
                     f"excite<{images}>", weight1.dtype, (chunks, groups),
-                    (part, *layers, partial, arrivals, put, count, channels, hidden, gates),
+                    (part, *layers, partial, arrivals, put, count, channels, hidden, gates,
+                     *strides),
                 )
             )  # fmt: skip
         return gate
@@ -249,6 +252,10 @@ def _width(map_: Map, tensors: tuple[Tensor | None, ...]) -> int:
 def _alike(*maps: Tensor | None) -> bool:
     """Whether all lie alike in their sixteen bytes, so that where one is aligned, all are."""
     return len({each.data_ptr() % ACCESS_BYTES for each in maps if each is not None}) == 1
+
+
+def _dense(given: Tensor | None) -> Tensor | None:
+    return None if given is None else given.contiguous()
 
 
 def _of(given: Tensor | None, images: slice) -> Tensor | None:

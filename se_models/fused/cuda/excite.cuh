@@ -4,6 +4,9 @@
 // once: their rows of the first layer's weights, and then what these units add to
 // the sums of all gates. The last block that is done for these images adds up
 // what all have left, always in the same order.
+//
+// The second layer's weights come gate by gate, as the layer has them, or unit by unit:
+// then the threads of a block, each of which takes a gate, read neighbours.
 
 #pragma once
 
@@ -80,7 +83,8 @@ __global__ void __launch_bounds__(kThreads) excite(
     const float* __restrict__ squeezed, const scalar_t* __restrict__ weight1,
     const scalar_t* __restrict__ bias1, const scalar_t* __restrict__ weight2,
     const scalar_t* __restrict__ bias2, const float* __restrict__ factor, float* partial,
-    int* arrivals, float* __restrict__ gate, int batch, int channels, int hidden, int gates) {
+    int* arrivals, float* __restrict__ gate, int batch, int channels, int hidden, int gates, int unit_stride,
+    int gate_stride) {
   __shared__ float units[images][kUnits];
   const int chunk = blockIdx.x, chunks = gridDim.x, first = blockIdx.y * images;
   const int unit = chunk * kUnits + warp_of_block();
@@ -89,10 +93,10 @@ __global__ void __launch_bounds__(kThreads) excite(
   __syncthreads();
   const int known = min(kUnits, hidden - chunk * kUnits);
   for (int channel = threadIdx.x; channel < gates; channel += kThreads) {
-    const scalar_t* const row = weight2 + channel * hidden + chunk * kUnits;
+    const scalar_t* const row = weight2 + channel * gate_stride + chunk * kUnits * unit_stride;
     Values<images> sums = zeros<images>();
     for (int k = 0; k < known; ++k) {
-      const float weight = widened(row[k]);
+      const float weight = widened(row[k * unit_stride]);
 #pragma unroll
       for (int n = 0; n < images; ++n) {
         sums.value[n] = fmaf(weight, units[n][k], sums.value[n]);

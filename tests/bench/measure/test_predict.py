@@ -19,8 +19,8 @@ from bench.measure.predict import (
     known_gpus,
     main,
     rows,
-    works_of,
 )
+from bench.measure.works import Work, works_of
 from bench.trial import Path as RunPath
 from bench.trial import Trial, Variant, Workload
 from se_models.config import PLACEMENTS, SEConfig
@@ -111,9 +111,7 @@ def test_an_excitation_reads_its_weights_for_every_two_images() -> None:
 def test_what_is_read_again_takes_time_and_is_no_part_of_the_floor() -> None:
     """The floor is what any kernel must move."""
     made = trial("resnet18")
-    once, twice = (
-        predict.forecast(made, [predict.Work(10**9, 0, again)], gpu()) for again in (0, 10**9)
-    )
+    once, twice = (predict.forecast(made, [Work(10**9, 0, again)], gpu()) for again in (0, 10**9))
     assert twice.floor_s == once.floor_s
     assert twice.device_s == pytest.approx(2 * once.device_s)
 
@@ -123,7 +121,7 @@ def test_excitations_run_at_the_rate_of_float32() -> None:
     made = Trial(Variant("resnet18"), Workload("cuda", "float16"), RunPath("fused"))
     slow = Gpu("made up", "sm_90", 1000, 1, 1000, "nowhere")
     narrow, wide = (
-        predict.forecast(made, [predict.Work(0, 10**12, is_wide=is_wide)], slow).device_s
+        predict.forecast(made, [Work(0, 10**12, is_wide=is_wide)], slow).device_s
         for is_wide in (False, True)
     )
     assert wide == pytest.approx(1000 * narrow)

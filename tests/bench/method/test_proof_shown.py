@@ -22,7 +22,7 @@ from bench.method.proof_figure import Kind, draw, title
 from bench.method.proof_report import markdown, summary
 from tests.bench.method.made_up import OFF, TRUE, recording, written
 
-NAMES = ("proof.csv", "proof.png", "proof.svg", "digests.json")
+NAMES = ("proof.csv", "interleaved.csv", "proof.png", "proof.svg", "digests.json")
 APARTS = (0.001, 0.002, -0.001, 0.004, 0.003)
 
 

@@ -42,6 +42,10 @@
 // Where the loader keeps what a thread has for itself all of them can be found and spoilt, and under
 // ThreadSanitizer each block has another.
 #define __shared__ static thread_local
+// Shared memory whose size the launch decides. What CUDA says for it, `extern __shared__`, has no
+// like on the CPU, so a kernel that wants some has to declare it by such a macro.
+#define SE_DYNAMIC_SHARED(type, name) \
+  type* const name = reinterpret_cast<type*>(emulated::machine.dynamic.get())
 
 struct alignas(16) uint4 {
   unsigned x, y, z, w;
@@ -128,6 +132,8 @@ struct Machine {
   void** arguments = nullptr;
   Index grid{}, block{}, thread{};
   std::string error;
+  std::unique_ptr<char[]> dynamic;
+  size_t dynamic_bytes = 0;
   // Addresses that ThreadSanitizer orders by: a barrier of each block, and the end of all.
   char* barrier = nullptr;
   char end = 0;
@@ -369,6 +375,10 @@ UNSEEN inline void run_block(Schedule schedule, std::mt19937& random) {
   machine.barrier = machine.retired.back().get();
 #endif
   spoil_shared_memory();
+  // An allocation of its very size, so that AddressSanitizer sees its end, and of each block's own.
+  machine.retired.push_back(std::move(machine.dynamic));
+  machine.dynamic.reset(new char[machine.dynamic_bytes]);
+  memset(machine.dynamic.get(), 0xff, machine.dynamic_bytes);
   std::vector<unsigned> order(machine.threads.size());
   for (unsigned number = 0; number < order.size(); ++number) {
     Thread& thread = machine.threads[number];
@@ -417,10 +427,11 @@ UNSEEN inline void run_block(Schedule schedule, std::mt19937& random) {
 // Empty, or what went wrong.
 UNSEEN inline const std::string& launch(
     void (*run)(void**), void** arguments, Index grid, unsigned threads, Schedule schedule,
-    unsigned seed) {
+    unsigned seed, size_t dynamic_bytes = 0) {
   machine.run = run;
   machine.arguments = arguments;
   machine.grid = grid;
+  machine.dynamic_bytes = dynamic_bytes;
   machine.error.clear();
   if (machine.threads.size() != threads) {
     machine.threads = std::vector<Thread>(threads);

@@ -107,12 +107,13 @@ class Ran:
     Attributes:
         code: with which it ended.
         said: on stderr.
-        kernels: that came to their end, in the order of the launches.
+        printed: the lines on stdout; of a program of launches the kernels that came to
+            their end, in the order of the launches.
     """
 
     code: int
     said: str
-    kernels: tuple[str, ...]
+    printed: tuple[str, ...]
 
 
 def run(
@@ -135,24 +136,32 @@ def run(
     with tempfile.TemporaryDirectory() as folder:
         given, left = Path(folder, "given"), Path(folder, "left")
         given.write_bytes(_encoded(launches, storages, SCHEDULES.index(schedule)))
-        # Sanitizers need their shadow where a randomised layout may put something else.
-        command = ["setarch", "-R"] if shutil.which("setarch") else []
-        done = subprocess.run(
-            [*command, str(program), str(given), str(left)],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-            env={
-                **os.environ,
-                "ASAN_OPTIONS": "detect_leaks=0",
-                "TSAN_OPTIONS": "exitcode=66 halt_on_error=1",
-            },
-        )
+        ran = ended([str(program), str(given), str(left)])
         if left.exists():
             _take(left.read_bytes(), storages)
+    return ran
+
+
+def ended(command: Sequence[str]) -> Ran:
+    """What comes of a program that was compiled for a sanitizer."""
+    # Sanitizers need their shadow where a randomised layout may put something else.
+    fixed = ["setarch", "-R"] if shutil.which("setarch") else []
+    done = subprocess.run(
+        [*fixed, *command], capture_output=True, text=True, check=False, timeout=300,
+        env={
+            **os.environ,
+            "ASAN_OPTIONS": "detect_leaks=0",
+            "TSAN_OPTIONS": "exitcode=66 halt_on_error=1",
+        },
+    )  # fmt: skip
     said = [line for line in done.stderr.splitlines() if _ALWAYS_SAID not in line]
     return Ran(done.returncode, "\n".join(said), tuple(done.stdout.splitlines()))
+
+
+def compiled(source: Path, program: Path, sanitizer: Sanitizer, flags: Sequence[str]) -> None:
+    """Compile a program of the tests' own on the emulator."""
+    command = [COMPILER, *_FLAGS, *_SANITIZED[sanitizer], *flags, f"-I{HERE}"]
+    subprocess.run([*command, str(source), "-o", str(program), "-pthread"], check=True)
 
 
 def _storages(launches: Sequence[Launch]) -> dict[int, Tensor]:

@@ -75,6 +75,15 @@ def test_many_images_are_excited_in_turns(ours: Operators, recorder: Recorder) -
     assert [launch.arguments[9] for launch in recorder.launches] == [4, 4, 3]
 
 
+def test_a_second_layer_is_read_as_it_lies(ours: Operators, recorder: Recorder) -> None:
+    """Gate by gate or unit by unit, without a copy of either; the strides say which."""
+    for weight2 in (torch.zeros(8, 9), torch.zeros(9, 8).t()):
+        ours.excite(torch.zeros(1, 4), torch.zeros(9, 4), None, weight2, None, None)
+        launch = recorder.launches[-1]
+        assert launch.arguments[3] is weight2
+        assert launch.arguments[-2:] == (weight2.stride(1), weight2.stride(0))
+
+
 def test_layers_that_an_index_cannot_count_are_refused(
     ours: Operators, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

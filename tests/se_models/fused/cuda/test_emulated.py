@@ -100,7 +100,10 @@ def test_an_excitation_is_two_layers(
     dtype: torch.dtype,
     ours: Operators,
 ) -> None:
-    """By one block or by several that meet; of more images than counters; twice the very same."""
+    """By one block or by several that meet; of more images than counters; twice the very same.
+
+    So it is of a second layer that lies unit by unit.
+    """
     squeezed = drawn(batch, channels)
     weight1, weight2 = (
         drawn(hidden, channels, dtype=dtype) / channels**0.5,
@@ -117,6 +120,8 @@ def test_an_excitation_is_two_layers(
     gate = ours.excite(*arguments)
     assert off(gate, exact) <= 1e-5
     assert torch.equal(ours.excite(*arguments), gate)
+    by_unit = weight2.t().contiguous().t()
+    assert torch.equal(ours.excite(squeezed, weight1, biases[0], by_unit, biases[1], factor), gate)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)

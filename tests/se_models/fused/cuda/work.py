@@ -74,7 +74,10 @@ def _excitation(
     ours: Operators, hidden: int, channels: int, batch: int, dtype: torch.dtype, *, biased: bool
 ) -> Check:
     squeezed, weight1 = drawn(batch, channels), drawn(hidden, channels, dtype=dtype)
-    weight2 = drawn(channels, hidden, dtype=dtype)
+    # With biases it lies unit by unit, without them gate by gate.
+    weight2 = (
+        drawn(hidden, channels, dtype=dtype).t() if biased else drawn(channels, hidden, dtype=dtype)
+    )
     bias1, bias2, factor = (
         (drawn(hidden, dtype=dtype), drawn(channels, dtype=dtype), torch.rand(channels))
         if biased
