@@ -31,8 +31,8 @@ def interleaved(recordings: Sequence[Recording]) -> pd.DataFrame:
     """A row for each recording: how far ratios of equal models' medians spread, both ways.
 
     ``sd_pct`` and ``n`` are of pytest-benchmark as it is, ``interleaved_*`` of one
-    process in rounds, which may have had less time, and ``times`` is how many times as far the former spread, with
-    a bootstrap interval over processes.
+    process in rounds, which may have had less time, and ``times`` is how many times as
+    far the former spread, with a bootstrap interval over processes.
     """
     rows = map(_row, recordings)
     return pd.DataFrame([row for row in rows if row is not None])
@@ -98,5 +98,9 @@ def _times(wide: Array, narrow: Array) -> Interval:
         sds(values, rng.integers(len(values), size=(_RESAMPLES, len(values))))
         for values in (wide, narrow)
     ]
-    low, high = np.quantile(drawn[0] / drawn[1], ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
-    return Interval(float(wide.std(ddof=1) / narrow.std(ddof=1)), float(low), float(high))
+    with np.errstate(divide="ignore", invalid="ignore"):  # where ratios are all the same
+        times = np.append(drawn[0] / drawn[1], wide.std(ddof=1) / narrow.std(ddof=1))
+    if not np.isfinite(times).all():
+        return Interval(float(times[-1]), -np.inf, np.inf)
+    low, high = np.quantile(times[:-1], ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
+    return Interval(float(times[-1]), float(low), float(high))

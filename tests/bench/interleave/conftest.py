@@ -50,6 +50,9 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> RunSessio
     # This source, not an installed one; and no plugins but those that are named.
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *filter(None, [_path()])]))
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    # Nor is it a worker of xdist's, whatever this one is.
+    for name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:
+        monkeypatch.delenv(name)
 
     def call(
         source: str, *flags: str, interleave: bool = True, plugins: tuple[str, ...] = ()

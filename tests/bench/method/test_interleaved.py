@@ -50,4 +50,4 @@ def test_spreads_are_told_beside_each_other() -> None:
     assert row["interleaved_sd_pct"] == pytest.approx(100 * within, rel=1e-3)
     assert row["times"] == pytest.approx(alone / within, rel=1e-3)
     assert row["times_low"] <= row["times"] <= row["times_high"]
-    assert markdown(frame).startswith("- *quiet, 64 px*, 5 s for 5 benchmarks: sd 3.")
+    assert markdown(frame).startswith("- *quiet, 64 px*, 5 s for 5 benchmarks: sd 4.54 % ")

@@ -59,7 +59,7 @@ def test_files_hold_the_counts(tmp_path: Path) -> None:
         for run in RUNS:
             append(run)
     assert {path.name for path in write(tmp_path)} == {
-        CSV, MARKDOWN, "gate_proof.png", "gate_proof.svg",
+        CSV, MARKDOWN, "digests.json", "gate_proof.png", "gate_proof.svg",
     }  # fmt: skip
     assert len(pd.read_csv(tmp_path / CSV)) == 6
     text = (tmp_path / MARKDOWN).read_text()
