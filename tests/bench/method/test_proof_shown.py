@@ -17,6 +17,7 @@ from bench.method.comparisons import (
     METHODS,
     comparisons,
 )
+from bench.method.interleaved import INTERLEAVED, interleaved
 from bench.method.proof import proof
 from bench.method.proof_figure import Kind, draw, title
 from bench.method.proof_report import markdown, summary
@@ -78,6 +79,8 @@ def test_a_stale_table_is_found(tmp_path: Path) -> None:
     assert len(list(stale_proof(tmp_path / PROOF.name))) == 1
     frame = proof([recording(TRUE, OFF)], LENGTHS_S)
     frame.to_csv(tmp_path / PROOF.name, index=False)
+    assert len(list(stale_proof(tmp_path / PROOF.name))) == 1
+    interleaved([recording(TRUE, OFF)]).to_csv(tmp_path / INTERLEAVED, index=False)
     assert list(stale_proof(tmp_path / PROOF.name)) == []
     frame.assign(sd_pct=1.0).to_csv(tmp_path / PROOF.name, index=False)
     assert len(list(stale_proof(tmp_path / PROOF.name))) == 1
