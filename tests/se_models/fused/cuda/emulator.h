@@ -45,7 +45,7 @@
 // Shared memory whose size the launch decides. What CUDA says for it, `extern __shared__`, has no
 // like on the CPU, so a kernel that wants some has to declare it by such a macro.
 #define SE_DYNAMIC_SHARED(type, name) \
-  type* const name = reinterpret_cast<type*>(emulated::machine.dynamic.get())
+  type* const name = reinterpret_cast<type*>(emulated::dynamic_shared())
 
 struct alignas(16) uint4 {
   unsigned x, y, z, w;
@@ -132,7 +132,7 @@ struct Machine {
   void** arguments = nullptr;
   Index grid{}, block{}, thread{};
   std::string error;
-  std::unique_ptr<char[]> dynamic;
+  char* dynamic = nullptr;  // one of those below
   size_t dynamic_bytes = 0;
   // Addresses that ThreadSanitizer orders by: a barrier of each block, and the end of all.
   char* barrier = nullptr;
@@ -259,6 +259,9 @@ UNSEEN inline int add(int* at, int value) {
   return __atomic_fetch_add(at, value, __ATOMIC_RELAXED);
 }
 
+// The shared memory whose size the launch has decided.
+UNSEEN inline char* dynamic_shared() { return machine.dynamic; }
+
 // Lets the shuffles of a warp happen whose lanes are all there.
 UNSEEN inline bool resolve_shuffles(unsigned first) {
   bool progress = false;
@@ -376,9 +379,9 @@ UNSEEN inline void run_block(Schedule schedule, std::mt19937& random) {
 #endif
   spoil_shared_memory();
   // An allocation of its very size, so that AddressSanitizer sees its end, and of each block's own.
-  machine.retired.push_back(std::move(machine.dynamic));
-  machine.dynamic.reset(new char[machine.dynamic_bytes]);
-  memset(machine.dynamic.get(), 0xff, machine.dynamic_bytes);
+  machine.retired.emplace_back(new char[machine.dynamic_bytes]);
+  machine.dynamic = machine.retired.back().get();
+  memset(machine.dynamic, 0xff, machine.dynamic_bytes);
   std::vector<unsigned> order(machine.threads.size());
   for (unsigned number = 0; number < order.size(); ++number) {
     Thread& thread = machine.threads[number];
