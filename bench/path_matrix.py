@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 import pandas as pd
 
+from bench.table import is_disturbed
 from bench.trial import EXECUTORS, TRANSFORMS, Path
 from se_models.config import PLACEMENTS, SEConfig
 
@@ -86,6 +87,7 @@ def _cell(row: pd.Series, quantity: str) -> str:
     value, low, high = (row[f"{quantity}{end}_pct"] for end in ("", "_low", "_high"))
     if pd.isna(value):
         return str(row["status"])
+    mark = " (!)" if is_disturbed(row) else ""
     if pd.isna(low):
-        return f"{value:+.1f}"
-    return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
+        return f"{value:+.1f}{mark}"
+    return f"{value:+.1f}{mark} [{low:+.1f}, {high:+.1f}]"

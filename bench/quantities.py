@@ -18,6 +18,7 @@ class Quantity:
         factor: from the column's unit to that one.
         shift: what is added then.
         is_exact: counted, so that any difference is a change.
+        drifts: an absolute time, which runs apart in time are not compared by.
     """
 
     column: str
@@ -26,6 +27,7 @@ class Quantity:
     factor: float
     shift: float = 0.0
     is_exact: bool = False
+    drifts: bool = False
 
     def of(self, row: pd.Series) -> float | None:
         """What a row of the table has of it, or None."""
@@ -45,7 +47,7 @@ class Quantity:
 _OVERHEAD = ("overhead_low_pct", "overhead_high_pct")
 QUANTITIES = {
     "overhead": Quantity("overhead_pct", _OVERHEAD, "%", 1.0),
-    "latency": Quantity("latency_s", ("latency_low_s", "latency_high_s"), "ms", 1e3),
+    "latency": Quantity("latency_s", ("latency_low_s", "latency_high_s"), "ms", 1e3, drifts=True),
     "resident-growth": Quantity("resident_growth_bytes", None, "MiB", 2.0**-20),
     "live-peak": Quantity("live_peak_bytes", None, "MiB", 2.0**-20, is_exact=True),
     "macs": Quantity("macs", None, "GMACs", 1e-9, is_exact=True),

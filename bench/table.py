@@ -104,6 +104,11 @@ def write_table(frame: pd.DataFrame, folder: Path) -> list[Path]:
     return [folder / name for name in writers]
 
 
+def is_disturbed(row: pd.Series) -> bool:
+    """Whether a row's times were measured in a breakdown; not so of one that has none."""
+    return bool(pd.notna(row.get("disturbed")) and row["disturbed"])
+
+
 def _verdicts(
     ledger: Ledger, trials: Collection[Trial]
 ) -> tuple[list[Verdict | None], list[float | None]]:

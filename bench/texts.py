@@ -78,8 +78,9 @@ Follow every variant from run to run, and find where its numbers changed.
 
 Gathers all runs below some folders, or the versions of one that git holds, into
 one table, and draws a picture per quantity. A change is a new level that two runs
-or more agree on, larger than their intervals and what neighbours differ by.
-Where the machine or a package changed, times say nothing, and the line breaks.
+or more agree on, larger than their intervals and what neighbours differ by; of
+counts it is any difference. Where the machine or a package changed the line
+breaks, and absolute times are drawn but never judged: compare overheads.
 """
 HISTORY_EXAMPLES = """\
 examples:

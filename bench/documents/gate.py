@@ -16,15 +16,23 @@ def markdown(recording: Path) -> str:
 
 
 def summary(recording: Path) -> str:
-    """A sentence for each of the two tools."""
+    """A sentence for each tool."""
     frame = report.counts(lines.read(recording).runs)
     told = []
     for tool, rows in frame.groupby("tool", sort=False):
-        equal, slowed = rows[rows["kind"] != "slowed"], rows[rows["kind"] == "slowed"]
-        told.append(
-            f"- *{tool}*: {equal['failed'].sum()} of {equal['runs'].sum()} builds failed for a "
-            f"revision that was compared with itself; of {slowed['runs'].sum()} with a real "
-            f"slowdown in one placement {slowed['failed'].sum()} failed, "
-            f"{slowed['named'].sum()} of these for that placement and no other."
+        by_kind = rows.set_index("kind")
+        false = ", ".join(
+            f"{row['failed']} of {row['runs']} {name}"
+            for kind, name in (("quiet", "in quiet"), ("loaded", "beside other work"))
+            if kind in by_kind.index
+            for row in [by_kind.loc[kind]]
         )
+        line = f"- *{tool}*: builds that failed for a revision compared with itself: {false}"
+        if "slowed" in by_kind.index:
+            slowed = by_kind.loc["slowed"]
+            line += (
+                f"; with a real slowdown of 5 % in one placement: {slowed['failed']} of "
+                f"{slowed['runs']}, {slowed['named']} of these for that placement and no other"
+            )
+        told.append(f"{line}.")
     return "\n".join(told) + "\n"

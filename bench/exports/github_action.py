@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from bench.quantities import OVER_TRUNK, QUANTITIES
+from bench.table import is_disturbed
 
 _EXPORTED = {
     "latency": QUANTITIES["latency"],
@@ -43,12 +44,13 @@ def entries(frame: pd.DataFrame) -> list[dict[str, Any]]:
 def _of_trial(row: pd.Series) -> Iterator[dict[str, Any]]:
     for name, quantity in _EXPORTED.items():
         value, interval = quantity.of(row), quantity.interval(row)
-        if value is None:
+        if value is None or value <= 0:
             continue
         entry = {"name": f"{row['trial']}: {name}", "unit": quantity.unit, "value": value}
         if interval is not None:
             entry |= {
                 "range": f"{interval[0]:.4g} to {interval[1]:.4g}",
-                "extra": f"95 % interval over {row['processes']} processes\n{row['machine']}",
+                "extra": f"95 % interval over {row['processes']} processes\n{row['machine']}"
+                + ("\nmeasured in a breakdown" if is_disturbed(row) else ""),
             }
         yield entry

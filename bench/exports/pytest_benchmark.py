@@ -23,9 +23,9 @@ from bench.trial import Trial
 PREFIX = "se-bench::"
 # Of the table's row, what pytest-benchmark has no place for.
 _EXTRA = (
-    "overhead_pct", "overhead_low_pct", "overhead_high_pct", "verdict", "detectable_pct",
-    "noise_pct", "noise_low_pct", "noise_high_pct", "latency_s", "processes", "params", "macs",
-    "operators", "live_peak_bytes", "resident_growth_bytes",
+    "overhead_pct", "overhead_low_pct", "overhead_high_pct", "disturbed", "verdict",
+    "detectable_pct", "noise_pct", "noise_low_pct", "noise_high_pct", "latency_s", "processes",
+    "params", "macs", "operators", "live_peak_bytes", "resident_growth_bytes",
 )  # fmt: skip
 _PARAMS = (
     "architecture", "se", "path", "device", "dtype", "layout", "batch", "size", "threads",

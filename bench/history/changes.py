@@ -17,9 +17,8 @@ from scipy.special import stdtrit
 from bench.quantities import QUANTITIES
 from bench.stats import Array, spread
 
-# What a change must save, in errors, over the logarithm of how many runs there are. Simulated for
-# 6 to 60 runs: of histories without a change 0 to 3 % seem to have one, and of new levels three
-# errors away 80 to 96 % are found, within a run of their place.
+# What a change must save, in errors, over the logarithm of how many runs there are; so that few
+# histories without a change seem to have one, and most new levels three errors away are found.
 PENALTY = 2.0
 # So many runs make a level: a single one that is off is no change yet.
 LEAST_RUNS = 2
@@ -50,14 +49,17 @@ class Change:
 def changes(history: pd.DataFrame) -> list[Change]:
     """The changes of every trial and quantity, in the order of the runs.
 
+    Times that were measured apart in time are not held against each other.
+
     Args:
         history: rows of `bench.history.gathering.history`.
     """
     found = [
         change
         for _, series in history.groupby(["trial", "quantity"], sort=False)
+        if not QUANTITIES[series["quantity"].iloc[0]].drifts
         for stretch in stretches(series)
-        for change in _of_stretch(stretch)
+        for change in _of_stretch(stretch, history["trial"].nunique())
     ]
     return sorted(found, key=lambda change: (change.run, change.trial, change.quantity))
 
@@ -70,25 +72,29 @@ def stretches(series: pd.DataFrame) -> Iterator[pd.DataFrame]:
         yield stretch
 
 
-def change_points(values: Array, error: float) -> list[int]:
-    """The places at which a new level begins, from values with a common standard error.
+def change_points(values: Array, error: float | None, series: int = 1) -> list[int]:
+    """The places at which a new level begins, in one of so many series.
 
-    With an error of 0, as of counts, every other value is a new level.
+    Args:
+        values: in the order of the runs.
+        error: their common standard error; None if they are counted, and any difference counts.
+        series: that are searched, each of which chance may change.
     """
     import ruptures  # takes long to import
 
-    if error == 0:
+    if error is None:
         return [place for place in range(1, len(values)) if values[place] != values[place - 1]]
-    if len(values) < 2 * LEAST_RUNS:
+    if len(values) < 2 * LEAST_RUNS or error == 0:
         return []
     search = ruptures.Pelt(model="l1", min_size=LEAST_RUNS, jump=1).fit(values / error)
-    *places, _end = search.predict(pen=PENALTY * math.log(len(values)))
+    penalty = PENALTY * math.log(len(values)) + math.log(series)
+    *places, _end = search.predict(pen=penalty)
     return [int(place) for place in places]
 
 
-def _of_stretch(stretch: pd.DataFrame) -> Iterator[Change]:
+def _of_stretch(stretch: pd.DataFrame, series: int) -> Iterator[Change]:
     values = stretch["value"].to_numpy(np.float64)
-    places = change_points(values, _error(stretch))
+    places = change_points(values, _error(stretch), series)
     levels = [float(np.median(level)) for level in np.split(values, places)]
     for place, before, after in zip(places, levels, levels[1:], strict=False):
         row = stretch.iloc[place]
@@ -98,14 +104,15 @@ def _of_stretch(stretch: pd.DataFrame) -> Iterator[Change]:
         )  # fmt: skip
 
 
-def _error(stretch: pd.DataFrame) -> float:
-    """By how much a run's value is off: what intervals say, or more where neighbours differ more.
+def _error(stretch: pd.DataFrame) -> float | None:
+    """By how much a run's value is off, None for what is counted.
 
+    That is what intervals say, or more where neighbours differ by more.
     Of neighbours the differences are taken, which a change of level leaves alone
     but for one; a run's interval does not hold what makes runs differ.
     """
     if QUANTITIES[stretch["quantity"].iloc[0]].is_exact:
-        return 0.0
+        return None
     values = stretch["value"].to_numpy(np.float64)
     steps = spread(np.diff(values)) or 0.0
     half_widths = (stretch["high"] - stretch["low"]).dropna() / 2

@@ -67,12 +67,18 @@ def _asked_for(table: pd.DataFrame, request: Request, runs: int) -> pd.DataFrame
     if table.empty:
         where = request.git or ", ".join(map(str, request.folders))
         raise ValueError(f"{where} holds no run with anything to follow, of {runs} found")
+    followed = table["quantity"].unique()
     table = table[table["quantity"].isin(request.quantities)]
+    if table.empty:
+        raise ValueError(
+            f"--quantities must be from {', '.join(followed)}, which the runs have, "
+            f"got {', '.join(request.quantities)}"
+        )
     keys = table["trial"].unique()
     chosen = [key for key in keys if any(part in key for part in request.trials or ("",))]
     if not chosen:
         raise ValueError(
-            f"--trials must be part of a key such as {', '.join(keys[:3]) or 'none'}, "
+            f"--trials must be part of a key such as {', '.join(keys[:3])}, "
             f"got {', '.join(request.trials)}"
         )
     return table[table["trial"].isin(chosen)].reset_index(drop=True)

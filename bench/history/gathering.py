@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+import msgspec
 import pandas as pd
 
 from bench.environment import Machine, Runtime
@@ -15,7 +17,7 @@ from bench.ledger import Ledger
 from bench.quantities import QUANTITIES
 from bench.record import Header, Record, SchemaError, read, select
 from bench.run.run_file import RECORDS
-from bench.table import trials_frame
+from bench.table import is_disturbed, trials_frame
 
 # Earlier records keep this form of name beside the latest ones.
 _PATTERN = f"{PurePosixPath(RECORDS).stem}*{PurePosixPath(RECORDS).suffix}"
@@ -71,8 +73,12 @@ def in_git(path: Path, tell: Tell) -> list[Run]:
     Raises:
         ValueError: if git knows of no such file.
     """
-    file = path if path.suffix == PurePosixPath(RECORDS).suffix else path / RECORDS
-    commits = _git("log", "--format=%H", "--diff-filter=AMR", "--", str(file)).split()
+    root = Path(_git("rev-parse", "--show-toplevel").strip())
+    file = (path if path.suffix == PurePosixPath(RECORDS).suffix else path / RECORDS).absolute()
+    if not file.is_relative_to(root):
+        raise ValueError(f"--git must name a file below {root}, got {path}")
+    file = file.relative_to(root)
+    commits = _git("log", "--format=%H", "--diff-filter=AMR", "--", f":/{file.as_posix()}").split()
     if not commits:
         raise ValueError(f"--git must name a file that git has versions of, got {file}")
     with tempfile.TemporaryDirectory() as folder:
@@ -83,7 +89,8 @@ def history(runs: Iterable[Run]) -> pd.DataFrame:
     """A row for each run, trial and quantity that is known of it.
 
     ``value``, ``low`` and ``high`` are in ``unit``; the ends are missing of
-    what was counted or taken once. ``run`` counts from 0.
+    what was counted or taken once. ``run`` counts from 0. Times that were measured in
+    a breakdown are left out.
     """
     rows = [
         {
@@ -96,7 +103,7 @@ def history(runs: Iterable[Run]) -> pd.DataFrame:
         for number, run in enumerate(runs)
         for _, row in run.frame.iterrows()
         for name, quantity in QUANTITIES.items()
-        if quantity.of(row) is not None
+        if quantity.of(row) is not None and not (quantity.ends and is_disturbed(row))
     ]  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -106,7 +113,7 @@ def _versions(file: Path, commits: Iterable[str], folder: Path) -> Iterator[tupl
     for commit in commits:
         version = folder / f"{commit}.jsonl"
         content = subprocess.run(
-            ["git", "show", f"{commit}:./{file.as_posix()}"], capture_output=True, check=True
+            ["git", "show", f"{commit}:{file.as_posix()}"], capture_output=True, check=True
         ).stdout
         version.write_bytes(content)
         yield f"{commit[:7]}:{file.as_posix()}", version
@@ -154,15 +161,9 @@ def _run(name: str, records: list[Record]) -> Run | None:
 
 
 def _environment(machine: Machine, runtime: Runtime) -> str:
-    """All that a time depends on besides the source, in a line."""
-    packages = " ".join(f"{name} {version}" for name, version in sorted(machine.packages.items()))
-    openmp = " ".join(f"{name}={value}" for name, value in sorted(machine.openmp.items()))
-    parts = (
-        machine.cpu, f"{machine.available_cpus} of {machine.cpus} CPUs",
-        f"quota {machine.quota_cpus}" if machine.quota_cpus else "", runtime.cpu_capability,
-        runtime.gpu or "", machine.gpu_driver or "", packages, openmp,
-    )  # fmt: skip
-    return ", ".join(part for part in parts if part)
+    """Equal where `compare` would not refuse either: a name for all of both."""
+    both = msgspec.json.encode((replace(machine, cores=None), runtime))
+    return hashlib.sha256(both).hexdigest()[:8]
 
 
 def _in_order(runs: Iterable[Run]) -> list[Run]:

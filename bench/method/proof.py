@@ -148,9 +148,11 @@ def _condition(recording: Recording, frame: pd.DataFrame, pool: int) -> list[dic
             row |= _row(chosen, true.get(slowdown))
             row |= _alarmed(chosen if slowdown == 0 else None)
             row |= _spreads(frame, method if slowdown == 0 else None)
-            found = row["spread_over_suite"]
             # Given the time for it, any of the others would be the closer by its square root.
-            row["even_spread_over_suite"] = found and float(str(found)) / math.sqrt(more)
+            for name in ("spread", "spread_of_all"):
+                for end in ("over_suite", "low", "high"):
+                    found = row[f"{name}_{end}"]
+                    row[f"even_{name}_{end}"] = found and float(str(found)) / math.sqrt(more)
             rows.append(row)
     return rows
 
@@ -164,7 +166,7 @@ def _row(chosen: pd.DataFrame, truth: Evidence | None) -> dict[str, object]:
         "n": len(chosen),
         "disturbed": int(chosen["disturbed"].sum()),
         **_percent("truth", None if truth is None else truth.interval()),
-        "mean_pct": 100 * (float(chosen["ratio"].mean()) - 1),
+        "mean_pct": 100 * (float(sound["ratio"].mean()) - 1),
         "sd_pct": 100 * float(sound["ratio"].std(ddof=1)),
         "sd_of_all_pct": 100 * float(chosen["ratio"].std(ddof=1)),
         "adjacent": int(adjacent.sum()) if len(adjacent) else None,

@@ -36,9 +36,12 @@ Kind: TypeAlias = tuple[Load, int]
 
 
 def title(frame: pd.DataFrame) -> str:
-    """By how much the best rival's ratios spread more than this suite's at least, anywhere."""
+    """By how much the best rival's ratios spread more than this suite's at least, anywhere.
+
+    Comparisons that this suite has marked are counted.
+    """
     rows = frame[(frame["method"] == SUITE) & (frame["slowed_pct"] == 0)]
-    bounded = rows["spread_low"].dropna()
+    bounded = rows["spread_of_all_low"].dropna()
     if bounded.empty:
         return "Ratios of equal models, and slowdowns found"
     return (

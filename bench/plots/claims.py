@@ -26,7 +26,12 @@ class Extremes:
 
 
 def judged(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of which something can be claimed, with their overheads as floats."""
+    """The rows of which something can be claimed, with their overheads as floats.
+
+    Nothing can of what was measured in a breakdown.
+    """
+    if "disturbed" in rows:
+        rows = rows[~rows["disturbed"].eq(True)]
     return rows.assign(**of.overheads(rows)).dropna(subset=list(of.OVERHEADS))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench.gate.proof.report import GATE, RIVAL, TOOLS
+from bench.gate.proof.report import GATE, RIVAL, STRICT, TOOLS
 from bench.plots import style
 
 STEM = "gate_proof"
@@ -17,8 +17,9 @@ _LABELS = {
     "slowed": "one placement\nslower",
 }
 # Told apart by all common kinds of colour vision, and by form.
-_MARKS = {GATE: style.Mark("#0072B2", "o", 7), RIVAL: style.Mark("#E69F00", "s", 6)}
-_BESIDE = 0.14
+_MARKS = {GATE: style.Mark("#0072B2", "o", 7), RIVAL: style.Mark("#E69F00", "s", 6),
+          STRICT: style.Mark("#009E73", "^", 7)}  # fmt: skip
+_BESIDE = 0.22
 
 
 def title(frame: pd.DataFrame) -> str:
@@ -40,7 +41,7 @@ def draw(frame: pd.DataFrame) -> Figure:
     axes = figure.add_subplot()
     for order, tool in enumerate(TOOLS):
         known, mark = frame[frame["tool"] == tool], _MARKS[tool]
-        places = [kinds.index(kind) + (2 * order - 1) * _BESIDE for kind in known["kind"]]
+        places = [kinds.index(kind) + (order - 1) * _BESIDE for kind in known["kind"]]
         axes.hlines(places, 100 * known["low"], 100 * known["high"], color=mark.colour)
         axes.plot(
             100 * known["failed"] / known["runs"], places, mark.marker, color=mark.colour,

@@ -11,6 +11,7 @@ import pandas as pd
 from bench.documents.markdown import table
 from bench.files import replacing
 from bench.gate.command import FAILED, PASSED
+from bench.gate.judgement import THRESHOLD
 from bench.gate.proof import lines
 from bench.gate.proof.lines import KINDS, RECORDING, Header, Ran, RefusedError
 from bench.gate.proof.pair import SLOWED
@@ -19,8 +20,11 @@ from bench.method import pictures
 from bench.method.shares import share
 
 CSV, MARKDOWN = "gate_proof.csv", "gate_proof.md"
+# What pytest-benchmark would have said at this gate's own threshold follows from the same medians.
 GATE, RIVAL = "this gate", f"pytest-benchmark, {RIVAL_LIMIT}"
-TOOLS = (GATE, RIVAL)
+STRICT_PCT = 100 * THRESHOLD
+STRICT = f"the same medians, {STRICT_PCT:g}%"
+TOOLS = (GATE, RIVAL, STRICT)
 _TITLES = {
     "quiet": "the same revision, quiet",
     "loaded": "the same revision, beside other work",
@@ -33,7 +37,8 @@ def counts(runs: Sequence[Ran]) -> pd.DataFrame:
 
     ``failed`` of ``runs`` builds failed, a share between ``low`` and ``high`` with 95 %
     confidence; ``named`` of them by the slowed variant and no other; ``not_compared``
-    ended with neither a pass nor a failure. ``changed_pct`` is the mean of what was told
+    ended with neither a pass nor a failure; ``decided`` is the share of its variants that
+    the gate has not left undecided. ``changed_pct`` is the mean of what was told
     of the slowed variant, ``wall_s`` that of what a run took.
     """
     rows = [
@@ -56,6 +61,7 @@ def _row(kind: str, tool: str, runs: Sequence[Ran]) -> dict[str, object]:
         "high": known.high if known else math.nan,
         "named": sum(named(run, tool) == {SLOWED} for run in runs),
         "not_compared": sum(code not in (PASSED, FAILED) for code in codes),
+        "decided": _mean([_decided(run) for run in runs]) if tool == GATE else math.nan,
         "changed_pct": _mean([_changed_pct(run, tool) for run in runs]),
         "wall_s": _mean([run.gate.wall_s if tool == GATE else run.rival.wall_s for run in runs]),
     }
@@ -65,6 +71,8 @@ def _code(run: Ran, tool: str) -> int:
     """The exit code; pytest-benchmark has none of its own for a regression."""
     if tool == GATE:
         return run.gate.code
+    if tool == STRICT:
+        return FAILED if max(run.rival.changes_pct.values()) > STRICT_PCT else PASSED
     return FAILED if run.rival.code else PASSED
 
 
@@ -75,10 +83,16 @@ def named(run: Ran, tool: str) -> set[str]:
     if tool == GATE:
         broken = ("regressed", "broken")
         return {name for name, verdict in run.gate.verdicts.items() if verdict in broken}
-    return {name for name, change in run.rival.changes_pct.items() if change > _RIVAL_PCT}
+    limit_pct = STRICT_PCT if tool == STRICT else _RIVAL_PCT
+    return {name for name, change in run.rival.changes_pct.items() if change > limit_pct}
 
 
 _RIVAL_PCT = float(RIVAL_LIMIT.partition(":")[2].removesuffix("%"))
+
+
+def _decided(run: Ran) -> float | None:
+    verdicts = list(run.gate.verdicts.values())
+    return 1 - verdicts.count("undecided") / len(verdicts) if verdicts else None
 
 
 def _changed_pct(run: Ran, tool: str) -> float | None:
@@ -102,6 +116,9 @@ def markdown(headers: Sequence[Header], frame: pd.DataFrame) -> str:
             "95 % interval": f"{100 * row['low']:.0f} to {100 * row['high']:.0f} %",
             "by that placement alone": row["named"] if row["kind"] == "slowed" else "",
             "could not compare": row["not_compared"],
+            "variants decided": (
+                "" if math.isnan(row["decided"]) else f"{100 * row['decided']:.0f} %"
+            ),
             "told of it, %": f"{row['changed_pct']:+.1f}" if row["kind"] == "slowed" else "",
             "a run took, s": f"{row['wall_s']:.0f}",
         }
@@ -113,7 +130,7 @@ def markdown(headers: Sequence[Header], frame: pd.DataFrame) -> str:
         f"at {asked.size} px, three variants. `{SLOWED}` was made slower by "
         f"{asked.slower_pct:g} % of real work. The gate had {asked.gate_s:g} s, pytest-benchmark "
         f"{asked.rival_s:g} s for each variant in each tree, right before or after. Intervals are "
-        "Clopper and Pearson's.\n"
+        "Clopper and Pearson's. A slowdown as large as the limit of 5 % is found by chance alone.\n"
     )
 
 

@@ -26,11 +26,16 @@ def recorded(root: Path) -> Path:
 
 def test_each_tool_is_told_by_its_counts(tmp_path: Path) -> None:
     """False alarms, finds, and whether they named what is slower."""
-    ours, rival = gate.summary(recorded(tmp_path)).splitlines()
-    assert ours.startswith("- *this gate*: 0 of 2 builds failed for a revision that was compared")
-    assert ours.endswith("in one placement 1 failed, 1 of these for that placement and no other.")
-    assert "median:5%*: 1 of 2 builds failed" in rival
-    assert rival.endswith("1 failed, 0 of these for that placement and no other.")
+    ours, rival, strict = gate.summary(recorded(tmp_path)).splitlines()
+    assert ours.startswith(
+        "- *this gate*: builds that failed for a revision compared with itself: "
+    )
+    assert "0 of 1 in quiet, 0 of 1 beside other work; " in ours
+    assert ours.endswith("in one placement: 1 of 1, 1 of these for that placement and no other.")
+    assert "median:5%*: " in rival
+    assert "1 of 1 in quiet, 0 of 1 beside other work; " in rival
+    assert rival.endswith("1 of 1, 0 of these for that placement and no other.")
+    assert strict.startswith("- *the same medians, 2%*: ")
     text = gate.markdown(tmp_path / GATE_RUNS)
     assert "1 of 1" in text
     assert text.endswith(f"{gate.PICTURE}\n")

@@ -56,6 +56,7 @@ def test_every_timed_trial_is_a_benchmark(run: Path) -> None:
     assert slow["stats"]["median"] == np.median(slow["stats"]["data"])
     assert slow["extra_info"]["overhead_pct"] == pytest.approx(9, abs=0.5)
     assert slow["extra_info"]["verdict"] == "slower"
+    assert slow["extra_info"]["disturbed"] is False
     assert "overhead_pct" not in entries["none"]["extra_info"]
     assert document["commit_info"] | {"id": "c0ffee", "dirty": False} == document["commit_info"]
     assert document["datetime"] == "2026-01-02T00:00:00+00:00"

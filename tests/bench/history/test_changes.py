@@ -93,6 +93,28 @@ def test_what_runs_differ_by_counts_beside_their_intervals() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_a_few_runs_have_no_change(count: int) -> None:
-    """Two runs make a level, and a change has two levels."""
-    assert changes(series([1.0, 9.0, 9.0][:count])) == []
+@pytest.mark.parametrize("half_width", [1.0, None])
+def test_a_few_runs_have_no_change(count: int, half_width: float | None) -> None:
+    """Two runs make a level, and a change has two levels; measured once or with an interval."""
+    assert changes(series([1.0, 9.0, 9.0][:count], half_width=half_width)) == []
+
+
+def test_what_is_measured_once_is_not_counted() -> None:
+    """One process that grew by a page more, among others that all grew alike, is no change."""
+    grown = series([65.0, 65.0, 65.0, 65.0, 66.0, 65.0, 65.0, 65.0], half_width=None)
+    assert changes(grown.assign(quantity="resident-growth", unit="MiB")) == []
+
+
+def test_absolute_times_are_not_judged() -> None:
+    """However much they change: nobody knows what the machine did in between."""
+    values = noise(5)
+    values[12:] += 30.0
+    assert len(changes(series(values))) == 1
+    assert changes(series(values).assign(quantity="latency", unit="ms")) == []
+
+
+def test_more_series_take_larger_changes() -> None:
+    """Or chance would make one in some of them."""
+    found = [sum(bool(change_points(noise(seed, 8), ERROR, each)) for seed in range(300))
+             for each in (1, 30)]  # fmt: skip
+    assert found[0] > 3 * found[1]

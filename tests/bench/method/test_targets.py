@@ -14,7 +14,8 @@ def row(slowed_pct: float, n: int, slower: int, **changes: object) -> dict[str, 
         "method": SUITE, "condition": "quiet", "size": 64, "comparison_s": 15.0,
         "slowed_pct": slowed_pct, "n": n, "slower": slower, "not_slower": 0,
         "inside_pct": 99.0, "inside_all_pct": 30.0,
-        "even_spread_over_suite": 6.0 if slowed_pct == 0 else None, **changes,
+        "even_spread_over_suite": 6.0 if slowed_pct == 0 else None, "even_spread_low": None,
+        "even_spread_high": None, "disturbed": 0, **changes,
     }  # fmt: skip
 
 

@@ -61,7 +61,7 @@ def test_files_hold_the_counts(tmp_path: Path) -> None:
     assert {path.name for path in write(tmp_path)} == {
         CSV, MARKDOWN, "digests.json", "gate_proof.png", "gate_proof.svg",
     }  # fmt: skip
-    assert len(pd.read_csv(tmp_path / CSV)) == 6
+    assert len(pd.read_csv(tmp_path / CSV)) == 9
     text = (tmp_path / MARKDOWN).read_text()
     assert text == markdown([HEADER], counts(RUNS))
     assert " 2 of 2 " in text
