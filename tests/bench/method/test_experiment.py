@@ -282,7 +282,9 @@ def test_real_models_are_recorded_and_summed_up(
     assert "loaded: set 1 is complete" in said
     frame = pd.read_csv(tmp_path / "proof.csv")
     assert len(frame) == 2 * 4 * 5
-    assert frame["mean_pct"].notna().all()
+    assert (frame["wall_s"] > 0).all()
+    sound = frame[frame["disturbed"] < frame["n"]]  # whatever else this machine does meanwhile
+    assert sound["mean_pct"].notna().all()
     assert frame["inside_pct"].dropna().between(20, 100).all()
     assert (tmp_path / "proof.png").exists()
     sizes = [path_of(tmp_path, load, 64).stat().st_size for load in LOADS]
