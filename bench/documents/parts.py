@@ -58,7 +58,7 @@ def parts(runs: Mapping[Path, Run], root: Path) -> dict[str, Callable[[], str]]:
     return {
         "headline": lambda: headline(cpu.frame),
         "table": lambda: summary.markdown(cpu.frame[cpu.frame["path"] == EAGER]),
-        "noise": lambda: f"{summary.noise_line(cpu.frame)}\n",
+        "noise": lambda: f"{summary.noise_line(cpu.frame[cpu.frame['path'] == EAGER])}\n",
         "environment": lambda: environment(cpu.ledger),
         "run": lambda: f"```\n{summary.report(cpu.ledger)}\n```\n",
         "coverage": lambda: experiment(root / COVERAGE, coverage_report.markdown, "coverage"),
