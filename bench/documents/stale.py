@@ -77,14 +77,11 @@ def _stale_tables(frame: pd.DataFrame, folder: Path) -> Iterator[str]:
     """Tables that are not the frame's; numbers may differ in their last digits."""
     if (folder / "table.md").read_text(encoding="utf-8") != summary.markdown(frame):
         yield "table.md"
-    as_csv = io.StringIO(frame.to_csv(index=False))
-    as_parquet = io.BytesIO(frame.to_parquet(index=False))
-    pairs = {
-        "table.csv": (pd.read_csv(folder / "table.csv"), pd.read_csv(as_csv)),
-        "table.parquet": (pd.read_parquet(folder / "table.parquet"), pd.read_parquet(as_parquet)),
-    }
-    for name, (found, expected) in pairs.items():
-        try:
-            pd.testing.assert_frame_equal(found, expected, rtol=1e-6)
-        except AssertionError:
-            yield name
+    if not _same(folder / "table.csv", frame):
+        yield "table.csv"
+    as_parquet = pd.read_parquet(io.BytesIO(frame.to_parquet(index=False)))
+    try:
+        found = pd.read_parquet(folder / "table.parquet")
+        pd.testing.assert_frame_equal(found, as_parquet, rtol=1e-6)
+    except AssertionError:
+        yield "table.parquet"
