@@ -8,7 +8,7 @@ from bench.method.comparisons import GATE, SUITE
 from bench.method.proof import COUNTED
 from bench.method.report import table
 from bench.method.shares import share
-from bench.method.targets import condition, of, targets
+from bench.method.targets import condition, of, targets, times
 from bench.verdict import MARGIN
 
 PICTURE = "![Ratios of equal models, and slowdowns found](../results/method/proof.png)"
@@ -94,17 +94,16 @@ def _told(rows: pd.DataFrame) -> list[str]:
         f"{row['slower']:.0f} of {row['n']} in {row['comparison_s']:g} s"
         for _, row in equal.iterrows()
     )
-    sd, times = f"{short['sd_pct']:.2f} %", ""
+    sd, further = f"{short['sd_pct']:.2f} %", ""
     if pd.notna(short["spread_over_suite"]):
-        times = f"{_times(short, 'spread')}; {_times(short, 'even_spread')}"
+        further = f"{times(short, 'spread')}; {times(short, 'even_spread')}"
     if short["disturbed"]:
         sd += f" (with {short['disturbed']:.0f} marked: {short['sd_of_all_pct']:.2f} %)"
-        times += (
-            f" (with marked: {_times(short, 'spread_of_all')}; "
-            f"{_times(short, 'even_spread_of_all')})"
+        further += (
+            f" (with marked: {times(short, 'spread_of_all')}; {times(short, 'even_spread_of_all')})"
         )
     return [
-        condition(short), alarms, sd, times, f"{found}, in {long['comparison_s']:g} s",
+        condition(short), alarms, sd, further, f"{found}, in {long['comparison_s']:g} s",
         f"{slowed['not_slower'].sum():.0f} of {slowed['n'].sum()}",
     ]  # fmt: skip
 
@@ -155,13 +154,13 @@ def _spreads(equal: pd.DataFrame) -> list[str]:
             continue
         line = (
             f"- In comparisons of {row['comparison_s']:g} s, {condition(row)}, ratios of "
-            f"equal models by the best of the others spread {_times(row, 'spread')} times as far "
+            f"equal models by the best of the others spread {times(row, 'spread')} times as far "
             "as by this suite"
         )
         if pd.notna(row["adjacent_spread_over_suite"]):
             line += (
                 "; those of models that ran one right after the other "
-                f"{_times(row, 'adjacent_spread')} times"
+                f"{times(row, 'adjacent_spread')} times"
             )
         line += (
             ". Had the others been given the wall time that starting took too, that would be "
@@ -171,15 +170,10 @@ def _spreads(equal: pd.DataFrame) -> list[str]:
             line += (
                 f". Without the {row['disturbed']:.0f} of {row['n']} that this suite marked as "
                 "measured in a breakdown, and did not decide: with them it is "
-                f"{_times(row, 'spread_of_all')} times"
+                f"{times(row, 'spread_of_all')} times"
             )
         lines.append(f"{line}.")
     return lines
-
-
-def _times(row: pd.Series, name: str) -> str:
-    interval = _bracket(row[f"{name}_low"], row[f"{name}_high"], "{:.1f}")
-    return f"{row[f'{name}_over_suite']:.1f}{interval}"
 
 
 def _equal(row: pd.Series) -> list[str]:

@@ -62,9 +62,9 @@ def condition(row: pd.Series) -> str:
 
 def _spreads(shortest: pd.DataFrame) -> Iterator[Target]:
     for _, row in shortest.dropna(subset=["even_spread_over_suite"]).iterrows():
-        found = _times(row, "even_spread")
+        found = f"{times(row, 'even_spread')} times"
         if row["disturbed"]:
-            found += f"; with those marked {_times(row, 'even_spread_of_all')}"
+            found += f"; with those marked {times(row, 'even_spread_of_all')} times"
         yield Target(
             f"ratios of equal models spread at least {SPREAD:g} times as far by the best of the "
             "others, given as much wall time, starting included",
@@ -74,10 +74,11 @@ def _spreads(shortest: pd.DataFrame) -> Iterator[Target]:
         )
 
 
-def _times(row: pd.Series, name: str) -> str:
+def times(row: pd.Series, name: str) -> str:
+    """How many times as far the others spread, by that name, with its interval."""
     low, high = row[f"{name}_low"], row[f"{name}_high"]
     interval = "" if pd.isna(low) else f" [{low:.1f}, {high:.1f}]"
-    return f"{row[f'{name}_over_suite']:.1f}{interval} times"
+    return f"{row[f'{name}_over_suite']:.1f}{interval}"
 
 
 def _false_alarms(equal: pd.DataFrame, which: str) -> Target:
