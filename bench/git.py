@@ -1,10 +1,10 @@
-"""git, as the gate calls it: on the repository it is told, whatever called the gate."""
+"""git, on the repository that it is told, whatever called us."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-from pathlib import Path
+from pathlib import Path, PurePath
 
 # What git tells its hooks, and what would lead to another repository or index than the folder's.
 _OF_ANOTHER = (
@@ -19,10 +19,30 @@ class RevisionError(ValueError):
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """What git prints.
+    """What git prints, without the white space around it.
 
-    No hook of the repository runs. It has a session of its own, so that Ctrl-C
-    reaches the gate alone, which then tidies up.
+    Raises:
+        RevisionError: with what git says, if it fails.
+    """
+    return _run(folder, *arguments).decode(errors="replace").strip()
+
+
+def blob(folder: Path, revision: str, path: PurePath) -> bytes:
+    """A file of a revision, byte for byte.
+
+    Args:
+        folder: of the repository.
+        revision: any that git knows.
+        path: from the top of the repository.
+
+    Raises:
+        RevisionError: if there is none.
+    """
+    return _run(folder, "show", f"{revision}:{path.as_posix()}")
+
+
+def _run(folder: Path, *arguments: str) -> bytes:
+    """What git prints. No hook runs, and Ctrl-C reaches its caller alone, which then tidies up.
 
     Raises:
         RevisionError: with what git says, if it fails.
@@ -30,15 +50,15 @@ def git(folder: Path, *arguments: str) -> str:
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), "-c", f"core.hooksPath={os.devnull}", *arguments],
-            capture_output=True, text=True, errors="replace", check=False, start_new_session=True,
-            env=_environment(), stdin=subprocess.DEVNULL,
+            capture_output=True, check=False, start_new_session=True, env=_environment(),
+            stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except OSError as error:
         raise RevisionError(f"git cannot be run: {error}") from error
     if done.returncode:
-        lines = done.stderr.strip().splitlines()
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
         raise RevisionError(lines[-1] if lines else f"git {arguments[0]} failed")
-    return done.stdout.strip()
+    return done.stdout
 
 
 def _environment() -> dict[str, str]:

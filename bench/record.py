@@ -7,11 +7,9 @@ Missing is null, never 0; nothing is rounded.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Iterable, Iterator
-from io import FileIO
 from pathlib import Path as FilePath
 from types import TracebackType
 from typing import Literal, Self, TypeVar
@@ -19,6 +17,7 @@ from typing import Literal, Self, TypeVar
 import msgspec
 
 from bench.environment import Machine, Runtime, Source
+from bench.files import opened_for_lines
 from bench.trial import Trial
 
 SCHEMA_VERSION = 1
@@ -238,10 +237,6 @@ def _check_header(line: bytes, path: FilePath) -> None:
         )
 
 
-class BusyError(RuntimeError):
-    """Another run is writing to the file."""
-
-
 class Journal:
     """A record file open for appending, by one run at a time.
 
@@ -253,11 +248,8 @@ class Journal:
     SYNC_EVERY_S = 1.0
 
     def __init__(self, path: FilePath, *, header: Header) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._file = path.open("ab", buffering=0)
-        _lock(self._file, path)
-        _drop_torn_line(path)
+        self._file = opened_for_lines(path)
         self._synced_at = time.monotonic()
         if path.stat().st_size == 0:
             self.append(header)
@@ -286,19 +278,3 @@ class Journal:
         if not self._file.closed:
             self.sync()
             self._file.close()
-
-
-def _drop_torn_line(path: FilePath) -> None:
-    """Cut off what a kill left without a newline, lest the next line be glued to it."""
-    whole = path.read_bytes().rfind(b"\n") + 1
-    if whole < path.stat().st_size:
-        os.truncate(path, whole)
-
-
-def _lock(file: FileIO, path: FilePath) -> None:
-    """Hold the file until it is closed; the kernel lets go of it when the process dies."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.close()
-        raise BusyError(f"another run is writing to {path}") from error

@@ -15,12 +15,12 @@ import msgspec
 from bench.environment import Machine, describe_machine
 from bench.gate.ci import publish
 from bench.gate.finding import Finding, compares, passes
-from bench.gate.git import RevisionError
 from bench.gate.report import Report, markdown, write_json
 from bench.gate.revisions import Repository
 from bench.gate.signals import terminated_as_by_ctrl_c
 from bench.gate.timing import Gate
 from bench.gate.triple import GateError, Sides
+from bench.git import RevisionError
 from bench.grid import Grid
 from bench.trial import Path as RunPath
 from bench.trial import Trial

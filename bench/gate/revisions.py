@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 
-from bench.gate.git import RevisionError, git
 from bench.gate.signals import held
+from bench.git import RevisionError, git
 
 # What says which packages a project needs; both sides of a gate run with the same ones installed.
 _REQUIREMENTS = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ import msgspec
 import pandas as pd
 
 from bench.environment import Machine, Runtime
+from bench.git import blob, git
 from bench.ledger import Ledger
 from bench.quantities import QUANTITIES
 from bench.record import Header, Record, SchemaError, read, select
@@ -73,16 +73,16 @@ def in_git(path: Path, tell: Tell) -> list[Run]:
     Raises:
         ValueError: if git knows of no such file.
     """
-    root = Path(_git("rev-parse", "--show-toplevel").strip())
+    root = Path(git(Path(), "rev-parse", "--show-toplevel"))
     file = (path if path.suffix == PurePosixPath(RECORDS).suffix else path / RECORDS).absolute()
     if not file.is_relative_to(root):
         raise ValueError(f"--git must name a file below {root}, got {path}")
     file = file.relative_to(root)
-    commits = _git("log", "--format=%H", "--diff-filter=AMR", "--", f":/{file.as_posix()}").split()
+    commits = git(root, "log", "--format=%H", "--diff-filter=AMR", "--", str(file)).split()
     if not commits:
         raise ValueError(f"--git must name a file that git has versions of, got {file}")
     with tempfile.TemporaryDirectory() as folder:
-        return _in_order(_runs(_versions(file, commits, Path(folder)), tell))
+        return _in_order(_runs(_versions(root, file, commits, Path(folder)), tell))
 
 
 def history(runs: Iterable[Run]) -> pd.DataFrame:
@@ -108,24 +108,15 @@ def history(runs: Iterable[Run]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _versions(file: Path, commits: Iterable[str], folder: Path) -> Iterator[tuple[str, Path]]:
+def _versions(
+    root: Path, file: Path, commits: Iterable[str], folder: Path
+) -> Iterator[tuple[str, Path]]:
     """Each version, written to ``folder`` in turn."""
     for commit in commits:
         version = folder / f"{commit}.jsonl"
-        content = subprocess.run(
-            ["git", "show", f"{commit}:{file.as_posix()}"], capture_output=True, check=True
-        ).stdout
-        version.write_bytes(content)
+        version.write_bytes(blob(root, commit, file))
         yield f"{commit[:7]}:{file.as_posix()}", version
         version.unlink()
-
-
-def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        said = done.stderr.strip().splitlines()
-        raise ValueError(said[-1] if said else f"git {arguments[0]} failed")
-    return done.stdout
 
 
 def _runs(files: Iterable[tuple[str, Path]], tell: Tell) -> Iterator[Run]:

@@ -139,7 +139,7 @@ Line: TypeAlias = Header | Truth | Paired | Sequential
 _DECODER = msgspec.json.Decoder(Line)
 
 
-def encode(line: Line) -> bytes:
+def encode(line: msgspec.Struct) -> bytes:
     """One line of strict JSON, its newline included."""
     return msgspec.json.encode(line) + b"\n"
 

@@ -6,7 +6,6 @@ goes on with a file.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from bench.environment import Machine, Source
+from bench.files import BusyError, opened_for_lines
 from bench.method.lines import SCHEMA_VERSION, Header, Line, Parameters, decode, encode
 from bench.method.load import LOADS, Load
 
@@ -121,7 +121,7 @@ class Writer:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
-    def append(self, line: Line) -> None:
+    def append(self, line: msgspec.Struct) -> None:
         os.write(self._descriptor, encode(line))
         os.fsync(self._descriptor)
 
@@ -133,11 +133,9 @@ def appending(path: Path) -> Iterator[Writer]:
     Raises:
         RefusedError: if another run is writing to it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab", buffering=0) as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RefusedError(f"another run is writing to {path}: wait for it") from None
-        os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
+    try:
+        file = opened_for_lines(path)
+    except BusyError as error:
+        raise RefusedError(f"{error}: wait for it") from None
+    with file:
         yield Writer(file.fileno())

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.files import BusyError
 from bench.record import (
     SCHEMA_VERSION,
-    BusyError,
     Counts,
     Header,
     Journal,

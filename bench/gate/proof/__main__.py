@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.cpus import default_threads
-from bench.gate.git import RevisionError
 from bench.gate.proof import experiment, report
-from bench.gate.proof.lines import Parameters, RefusedError
+from bench.gate.proof.lines import Parameters
 from bench.gate.signals import terminated_as_by_ctrl_c
+from bench.git import RevisionError
 from bench.method.processes import MeasuringError
+from bench.method.recording import RefusedError
 from bench.options import percent, seconds
 
 FOLDER = Path("results/gate")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +11,8 @@ from typing import Literal, TypeAlias, get_args
 import msgspec
 
 from bench.environment import Machine
+from bench.method import recording
+from bench.method.recording import RefusedError
 
 # A revision against itself, in quiet and beside other work, and one with a slower placement.
 Kind = Literal["quiet", "loaded", "slowed"]
@@ -20,10 +20,6 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 SCHEMA_VERSION = 1
 RECORDING = "runs.jsonl"
-
-
-class RefusedError(ValueError):
-    """A recording that cannot be read or gone on with; says why, and what helps."""
 
 
 class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="line"):
@@ -160,16 +156,5 @@ def appending(path: Path) -> Iterator[Callable[[Line], None]]:
     Raises:
         RefusedError: if another process appends to it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab", buffering=0) as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RefusedError(f"another run is writing to {path}: wait for it") from None
-        os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
-
-        def append(line: Line) -> None:
-            file.write(msgspec.json.encode(line) + b"\n")
-            os.fsync(file.fileno())
-
-        yield append
+    with recording.appending(path) as writer:
+        yield writer.append

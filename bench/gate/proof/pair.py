@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.gate.git import RevisionError, git
 from bench.gate.proof.lines import Parameters
 from bench.gate.signals import held
+from bench.git import RevisionError, git
 from bench.method.processes import InRounds, Setting, in_rounds
 from bench.method.ratios import ratios
 from bench.method.slowdowns import PROCESSES, ROWS, SECONDS, rows_for

@@ -13,10 +13,11 @@ from bench.files import replacing
 from bench.gate.command import FAILED, PASSED
 from bench.gate.judgement import THRESHOLD
 from bench.gate.proof import lines
-from bench.gate.proof.lines import KINDS, RECORDING, Header, Ran, RefusedError
+from bench.gate.proof.lines import KINDS, RECORDING, Header, Ran
 from bench.gate.proof.pair import SLOWED
 from bench.gate.proof.runs import RIVAL_LIMIT
 from bench.method import pictures
+from bench.method.recording import RefusedError
 from bench.method.shares import share
 
 CSV, MARKDOWN = "gate_proof.csv", "gate_proof.md"

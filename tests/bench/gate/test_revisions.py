@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from bench.gate import revisions
-from bench.gate.git import RevisionError
-from bench.gate.git import git as real_git
 from bench.gate.revisions import Repository
 from bench.gate.signals import terminated_as_by_ctrl_c
+from bench.git import RevisionError
+from bench.git import git as real_git
 from tests.bench.gate.repositories import TOY, commit, git, repository, write
 
 PACKAGE = "toy_models"

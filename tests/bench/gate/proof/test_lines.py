@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench.gate.proof.lines import RECORDING, RefusedError, appending, check_same, read
+from bench.gate.proof.lines import RECORDING, appending, check_same, read
+from bench.method.recording import RefusedError
 from tests.bench.gate.proof.made_up import HEADER, PARAMETERS, ran
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.gate.git import RevisionError
 from bench.gate.proof.pair import _FILE, committed, pair, slow_down
+from bench.git import RevisionError
 from tests.bench.gate.repositories import commit, git, repository
 
 ROOT = Path(__file__).parents[4]

@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 
 from bench.gate.proof.figure import draw, title
-from bench.gate.proof.lines import RECORDING, Ran, RefusedError, appending
+from bench.gate.proof.lines import RECORDING, Ran, appending
 from bench.gate.proof.pair import SLOWED
 from bench.gate.proof.report import CSV, GATE, MARKDOWN, RIVAL, counts, markdown, named, write
+from bench.method.recording import RefusedError
 from tests.bench.gate.proof.made_up import HEADER, OTHER, gate_said, ran, rival_said
 
 RUNS = [
