@@ -73,8 +73,8 @@ def in_git(path: Path, tell: Tell) -> list[Run]:
     Raises:
         ValueError: if git knows of no such file.
     """
-    root = Path(git(Path(), "rev-parse", "--show-toplevel"))
-    file = (path if path.suffix == PurePosixPath(RECORDS).suffix else path / RECORDS).absolute()
+    root = Path(git(Path(), "rev-parse", "--show-toplevel")).resolve()
+    file = (path if path.suffix == PurePosixPath(RECORDS).suffix else path / RECORDS).resolve()
     if not file.is_relative_to(root):
         raise ValueError(f"--git must name a file below {root}, got {path}")
     file = file.relative_to(root)

@@ -104,6 +104,8 @@ def test_versions_in_git_are_runs(
             file.write_text("no records\n")
         git("add", "-A")
         git("commit", "-m", f"day {day}")
+    assert main(["history", "--git", str(tmp_path / file), "--out", "out"]) == 0
+    capsys.readouterr()
     assert main(["history", "--git", "results/cpu", "--out", "out"]) == 0
     said = capsys.readouterr().out
     assert "2 runs from 2026-01-01" in said
@@ -119,6 +121,7 @@ def test_versions_in_git_are_runs(
         (["missing"], "history is gathered from folders, got missing"),
         (["."], "holds no run with anything to follow"),
         (["--git", "nothing"], "--git must name a file that git has versions of"),
+        (["--git", "../other"], "--git must name a file below "),
         (["--quantities", "speed"], "--quantities must be from overhead, latency"),
     ],
 )
