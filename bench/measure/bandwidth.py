@@ -127,7 +127,8 @@ def kernels_on(shape: tuple[int, int, int, int], layout: Layout) -> list[Kernel]
 
     x, shortcut = drawn(), drawn()
     se = SqueezeExcitation(channels)
-    weights = (se.fc1.weight, se.fc1.bias, se.fc2.weight, se.fc2.bias, None)
+    by_unit = se.fc2.weight.t().contiguous().t()  # as a twin lays them out
+    weights = (se.fc1.weight, se.fc1.bias, by_unit, se.fc2.bias, None)
     means = torch.rand(batch, channels)
     gate = torch.rand(batch, channels)
     once = x.numel() * x.itemsize

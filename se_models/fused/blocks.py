@@ -16,12 +16,15 @@ means over a map and g the gate that follows from them:
 
 ``pre`` and ``identity`` need the means of the block's input: they are taken in
 the pass that made it, the tail of the block before. ``post`` knows the means of
-its output without looking: those of y, times g. ``standard`` and ``prenorm`` of
+its output without looking: those of y, times g. Where the next block's convolutions
+take a gate along at less cost, it hands g on beside y. ``standard`` and ``prenorm`` of
 a bottleneck need no look at F(x) either: its means are the last convolution, a
 1x1 one, of the means of what it takes, which are taken where that is rectified.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -31,8 +34,9 @@ from se_models.blocks import SEBlock
 from se_models.config import Placement
 from se_models.fused.eligibility import BOTTLENECK
 from se_models.fused.folding import FoldedConv, affine, is_pointwise
-from se_models.fused.operators import excite, squeeze, tail_, tail_squeeze_, wide
+from se_models.fused.operators import excite, squeeze, squeeze_excite, tail_, tail_squeeze_, wide
 from se_models.fused.packed import can_pack
+from se_models.fused.pointwise import can_take_along
 from se_models.squeeze_excitation import SqueezeExcitation
 
 
@@ -61,10 +65,9 @@ class Excitation(nn.Module):
             weight1, bias1 = _joined(ahead, weight1, bias1)
         self.register_buffer("weight1", weight1, persistent=False)
         self.register_buffer("bias1", bias1, persistent=False)
-        weight2 = se.fc2.weight.detach()
-        # CUDA's kernel gives each thread a gate, so that neighbours should be of one unit.
-        laid_out = weight2.t().contiguous().t() if weight2.is_cuda else weight2.clone()
-        self.register_buffer("weight2", laid_out, persistent=False)
+        # Kernels compute gates side by side, so that their weights of one unit should be so, too.
+        weight2 = se.fc2.weight.detach().t().contiguous().t()
+        self.register_buffer("weight2", weight2, persistent=False)
         self.register_buffer("bias2", _own(se.fc2.bias), persistent=False)
         self.register_buffer("factor", factor, persistent=False)
 
@@ -74,13 +77,37 @@ class Excitation(nn.Module):
         )
         return gate
 
+    def of_map(self, x: Tensor) -> Tensor:
+        """The gates that follow from the means of ``x``."""
+        if not can_pack(x):  # a call is nothing beside a launch, and a compiler's trace has none
+            return self(squeeze(x, False))
+        gate: Tensor = squeeze_excite(
+            x, self.weight1, self.bias1, self.weight2, self.bias2, self.factor
+        )
+        return gate
+
+
+class HandedOn(NamedTuple):
+    """What a block is given by the one before: ``map * gate``, and its means.
+
+    Attributes:
+        map: ``(B, C, H, W)``.
+        means: over height and width ``(B, C)``, for a block that wants them.
+        gate: ``(B, C)``; None where nothing is left to be multiplied.
+    """
+
+    map: Tensor
+    means: Tensor | None
+    gate: Tensor | None
+
 
 class FusedBlock(nn.Module):
     """A residual block in any placement, plain ones included.
 
     Attributes:
         wants_means: whether it needs the means of its input.
-        tells_means: whether it is to take the means of its output; the network sets it.
+        tells_means: whether it is to tell the means of its output; the network sets it.
+        hands_gate_on: whether whoever is next can multiply by a gate at less cost; likewise.
     """
 
     bias: Tensor | None
@@ -110,52 +137,57 @@ class FusedBlock(nn.Module):
             self.downsample = FoldedConv(*block.downsample, packs=True)
         self.wants_means = self.placement in ("pre", "identity")
         self.tells_means = False
+        self.hands_gate_on = False
 
-    def forward(self, x: Tensor, means: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """The block's output, and its means if it is to tell them.
+    @property
+    def squeezes(self) -> bool:
+        """Whether the tail takes means: to be told, or to make a gate of."""
+        return self.tells_means or self.placement == "post"
 
-        Args:
-            x: ``(B, C, H, W)``; it is left as it is.
-            means: of ``x``, where the block wants them.
-        """
+    def forward(self, given: HandedOn) -> HandedOn:
+        """What the block makes of ``given``, which is left as it is."""
+        x, means, pending = given
+        gate = self._gate(means) if self.wants_means else None
+        x_gate = _product(pending, gate if self.placement == "pre" else None)
+        shortcut_gate = _product(pending, gate if self.placement == "identity" else None)
         match self.placement:
+            case "standard" | "prenorm" if self.squeezes_ahead:
+                h, gate = self._rectified_and_gate(x, x_gate)
+                return self._last_and_tail(h, *self._shortcut(x, shortcut_gate), gate=gate)
             case "standard" | "prenorm":
-                y, gate = self._branch_and_gate(x)
-                return self._tail(y, self._shortcut(x), gate=gate)
+                y = self.last(self._ahead_of_last(x, x_gate, relu=True))
+                gate = self._gate_of_map(y)
+                return self._tail(y, *self._shortcut(x, shortcut_gate), gate)
             case "post":
-                y = self._branch(x)
-                squeezed = tail_squeeze_(y, self._shortcut(x), None, None, None)
-                gate = self._gate(squeezed)
-                tail_(y, None, gate, None, None)
-                return y, squeezed * gate if self.tells_means else None
-            case "identity":
-                gate = self._gate(means)
-                if self.downsample is None:
-                    return self._tail(self._branch(x), x, shortcut_gate=gate)
-                return self._tail(self._branch(x), self.downsample.scaled(x, gate))
-            case "pre":
-                return self._tail(self._branch(x, self._gate(means)), self._shortcut(x))
+                h = self._ahead_of_last(x, x_gate, relu=True)
+                return self._gated(self._last_and_tail(h, *self._shortcut(x, shortcut_gate)))
             case "inner":
-                return self._tail(self._branch_with_inner(x), self._shortcut(x))
+                h, h_gate = self._ahead_of_inner(x, x_gate)
+                return self._last_and_tail(h, *self._shortcut(x, shortcut_gate), h_gate=h_gate)
             case _:
-                return self._tail(self._branch(x), self._shortcut(x))
+                h = self._ahead_of_last(x, x_gate, relu=True)
+                return self._last_and_tail(h, *self._shortcut(x, shortcut_gate))
 
-    def _branch(self, x: Tensor, gate: Tensor | None = None) -> Tensor:
-        """F of x, or of x * gate."""
-        return self.last(self._ahead_of_last(x, gate, relu=True))
+    def takes_pending_gate(self) -> bool:
+        """Whether its convolutions of the block's input can all take a gate along."""
+        return self.first.is_product and (self.downsample is None or self.downsample.is_product)
 
-    def _branch_and_gate(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """F of x, and the gate that follows from its means."""
-        if self.squeezes_ahead:
-            h, means = self._rectified_with_means(x)
-            return self.last(h), self._gate(means)
-        y = self.last(self._ahead_of_last(x, relu=True))
-        return y, self._gate(squeeze(y, False))
+    def _gated(self, tail: HandedOn) -> HandedOn:
+        """The end of ``post``: what the tail left, times the gate that follows from its means."""
+        y, squeezed = tail.map, tail.means
+        assert squeezed is not None
+        gate = self._gate(squeezed)
+        means = squeezed * gate if self.tells_means else None
+        if self.hands_gate_on and can_take_along(y):
+            return HandedOn(y, means, gate)
+        tail_(y, None, gate, None, None)
+        return HandedOn(y, means, None)
 
-    def _ahead_of_last(
-        self, x: Tensor, gate: Tensor | None = None, *, relu: bool = False
-    ) -> Tensor:
-        """What the last convolution is given, or, unless ``relu``, what is to be rectified yet."""
+    def _ahead_of_last(self, x: Tensor, gate: Tensor | None, *, relu: bool) -> Tensor:
+        """What the last convolution is given, or, unless ``relu``, what is to be rectified yet.
+
+        It is made of x, or of x * gate.
+        """
         if self.middle is None:
             return self._first(x, gate, relu=relu)
         return self.middle(self._first(x, gate, relu=True), relu=relu)
@@ -166,28 +198,40 @@ class FusedBlock(nn.Module):
             return self.first(x, relu=relu)
         return self.first.scaled(x, gate, relu=relu)
 
-    def _rectified_with_means(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """What the last convolution takes, and its means."""
+    def _rectified_and_gate(self, x: Tensor, gate: Tensor | None) -> tuple[Tensor, Tensor]:
+        """What the last convolution takes, and the gate that follows from its means."""
         if can_pack(x):  # the convolution ahead rectifies by itself, and a look at it is left
-            h = self._ahead_of_last(x, relu=True)
-            return h, squeeze(h, False)
-        h = self._ahead_of_last(x)
-        return h, tail_squeeze_(h, None, None, None, None)
+            h = self._ahead_of_last(x, gate, relu=True)
+            return h, self._gate_of_map(h)
+        h = self._ahead_of_last(x, gate, relu=False)
+        return h, self._gate(tail_squeeze_(h, None, None, None, None))
 
-    def _branch_with_inner(self, x: Tensor) -> Tensor:
-        """F with a gate ahead of its last convolution, behind the ReLU there.
+    def _ahead_of_inner(self, x: Tensor, gate: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """What the last convolution is given, and its gate unless it is multiplied by it already.
 
         The ReLU is taken along by whichever pass writes the map anyway. The map
         is the block's own, so it is multiplied in place.
         """
-        h = self._ahead_of_last(x, relu=can_pack(x))
-        if self.last.gates_weights(h):
-            return self.last.scaled(h, self._gate(tail_squeeze_(h, None, None, None, None)))
-        tail_(h, None, self._gate(squeeze(h, True)), None, None)
-        return self.last(h)
+        if can_pack(x):
+            h = self._ahead_of_last(x, gate, relu=True)
+            own = self._gate_of_map(h)
+            if self.last.takes_along(h):
+                return h, own
+        else:
+            h = self._ahead_of_last(x, gate, relu=False)
+            if self.last.gates_weights(h):
+                return h, self._gate(tail_squeeze_(h, None, None, None, None))
+            own = self._gate(squeeze(h, True))
+        tail_(h, None, own, None, None)
+        return h, None
 
-    def _shortcut(self, x: Tensor) -> Tensor:
-        return x if self.downsample is None else self.downsample(x)
+    def _shortcut(self, x: Tensor, gate: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """S of x, or of x * gate; and the gate, if it is to be multiplied by it yet."""
+        if self.downsample is None:
+            return x, gate
+        if gate is None:
+            return self.downsample(x), None
+        return self.downsample.scaled(x, gate), None
 
     def _gate(self, means: Tensor | None) -> Tensor:
         assert self.excitation is not None
@@ -195,22 +239,50 @@ class FusedBlock(nn.Module):
         gate: Tensor = self.excitation(means)
         return gate
 
-    def _tail(
+    def _gate_of_map(self, x: Tensor) -> Tensor:
+        """The gate that follows from the means of ``x``."""
+        assert self.excitation is not None
+        return self.excitation.of_map(x)
+
+    def _last_and_tail(
         self,
-        y: Tensor,
+        h: Tensor,
         shortcut: Tensor,
+        shortcut_gate: Tensor | None,
         *,
+        h_gate: Tensor | None = None,
         gate: Tensor | None = None,
-        shortcut_gate: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor | None]:
-        if self.tells_means:
-            return y, tail_squeeze_(y, shortcut, gate, self.bias, shortcut_gate)
+    ) -> HandedOn:
+        """The last convolution, of h * h_gate, and the tail."""
+        if self.last.takes_along(h):
+            y, means = self.last.as_product().tailed(
+                h, h_gate, shortcut, gate, self.bias, shortcut_gate, squeezes=self.squeezes
+            )
+            return HandedOn(y, means, None)
+        y = self.last(h) if h_gate is None else self.last.scaled(h, h_gate)
+        return self._tail(y, shortcut, shortcut_gate, gate)
+
+    def _tail(
+        self, y: Tensor, shortcut: Tensor, shortcut_gate: Tensor | None, gate: Tensor | None
+    ) -> HandedOn:
+        """The tail alone, in place."""
+        if self.squeezes:
+            means = tail_squeeze_(y, shortcut, gate, self.bias, shortcut_gate)
+            return HandedOn(y, means, None)
         is_plain = gate is None and self.bias is None and shortcut_gate is None
         if is_plain and torch.compiler.is_compiling():
             # A compiler makes this a part of the convolution; an operator of ours it has to call.
-            return torch.relu_(y.add_(shortcut)), None
-        tail_(y, shortcut, gate, self.bias, shortcut_gate)
-        return y, None
+            torch.relu_(y.add_(shortcut))
+        else:
+            tail_(y, shortcut, gate, self.bias, shortcut_gate)
+        return HandedOn(y, None, None)
+
+
+def _product(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+    """Of two gates, each of which may be absent."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one * other
 
 
 def _own(bias: Tensor | None) -> Tensor | None:

@@ -15,12 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from se_models.fused import operators
-from se_models.fused.packed import (
-    PackedConvolution,
-    can_gate_weights,
-    can_pack,
-    gated_pointwise,
-)
+from se_models.fused.packed import PackedConvolution, can_pack
+from se_models.fused.pointwise import PointwiseConvolution, can_take_along, is_blocked
 
 
 class FoldedConv(nn.Module):
@@ -59,23 +55,29 @@ class FoldedConv(nn.Module):
         # In words a padding is none that can be packed for.
         self._packs = packs and not isinstance(conv.padding, str)
         self._packed: dict[tuple[int, ...], PackedConvolution] = {}
+        self.is_product = packs and is_unpadded_pointwise(conv) and is_blocked(weight)
+        self._product: PointwiseConvolution | None = None
 
     def forward(self, x: Tensor, *, relu: bool = False) -> Tensor:
         """The convolution of ``x``, rectified if asked for."""
+        # With nothing to take along it is no quicker, unless setting up oneDNN's convolution tells.
+        if x.shape[0] == 1 and self.takes_along(x):
+            return self.as_product()(x, relu=relu)
         return self._convolve(x, self.stride, relu=relu)
 
     def scaled(self, x: Tensor, gate: Tensor, *, relu: bool = False) -> Tensor:
         """The convolution of ``x * gate``, with the gate where it has fewest values to multiply.
 
-        The gate may as well multiply the weights, each of which meets one channel
-        only: for one image, or by a 1x1 convolution for each image by itself. A 1x1
-        convolution that skips pixels needs no product of these.
+        The gate may as well multiply the weights of one image, each of which meets
+        one channel only. A 1x1 convolution that skips pixels needs no product of these.
 
         Args:
             x: a feature map ``(B, C, H, W)``.
             gate: ``(B, C)``, of the operators' wide dtype.
             relu: whether the result is rectified.
         """
+        if self.takes_along(x):
+            return self.as_product()(x, gate=gate, relu=relu)
         if self.gates_weights(x):
             weight = self.weight * gate.view(1, -1, 1, 1).to(self.weight.dtype)
             y = F.conv2d(
@@ -84,8 +86,6 @@ class FoldedConv(nn.Module):
             return torch.relu_(y) if relu else y
         rows, columns = self.stride
         if self.weight.shape[2:] == (1, 1) and self.padding == (0, 0) and rows == columns:
-            if rows == self.groups == 1 and self._packs and can_gate_weights(x, self.weight):
-                return gated_pointwise(x, self.weight, gate, self.bias, relu=relu)
             return self._convolve(operators.scale(x, gate, rows), (1, 1), relu=relu)
         return self(operators.scale(x, gate, 1), relu=relu)
 
@@ -97,9 +97,19 @@ class FoldedConv(nn.Module):
             return False  # weights that differ at every call cannot have been packed
         return x.shape[0] == 1 and self.groups == 1 and self.weight.numel() < x.numel()
 
+    def takes_along(self, x: Tensor) -> bool:
+        """Whether a gate ahead and a tail behind cost it no pass over a map."""
+        return self.is_product and can_take_along(x)
+
     def __getstate__(self) -> dict[str, Any]:
         # Packed weights can be neither copied nor pickled, and are soon made again.
-        return {**self.__dict__, "_packed": {}}
+        return {**self.__dict__, "_packed": {}, "_product": None}
+
+    def as_product(self) -> PointwiseConvolution:
+        """What it is where it takes gate and tail along."""
+        if self._product is None:
+            self._product = PointwiseConvolution(self.weight, self.bias, self.stride[0])
+        return self._product
 
     def _convolve(self, x: Tensor, stride: tuple[int, ...], *, relu: bool = False) -> Tensor:
         if self._packs and can_pack(x):
@@ -118,9 +128,14 @@ def is_pointwise(conv: nn.Conv2d) -> bool:
 
     Then the means of what it puts out are the convolution of the means of what it takes.
     """
+    return is_unpadded_pointwise(conv) and conv.stride == (1, 1)
+
+
+def is_unpadded_pointwise(conv: nn.Conv2d) -> bool:
+    """The same for every pixel, or every so many in either direction."""
     return (
         conv.kernel_size == (1, 1)
-        and conv.stride == (1, 1)
+        and conv.stride[0] == conv.stride[1]
         and conv.padding in ((0, 0), "valid", "same")
         and conv.groups == 1
     )

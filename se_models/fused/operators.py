@@ -7,11 +7,21 @@ Three make up a block with SE, in the order squeeze, excite, tail:
     tail_(x)           x <- relu(x * gate + bias + shortcut * shortcut_gate)
     tail_squeeze_(x)   the same, and the mean over H and W of what it leaves (B, C)
     scale(x, gate)     x * gate, of every ``stride``-th row and column
+    squeeze_excite(x)  squeeze and excite at one call, for what a call takes
+
+Two are for 1x1 convolutions, with what stands around them:
+
+    pointwise(x)           relu((W (x * x_gate) + bias) * gate + shift + shortcut * shortcut_gate),
+                           of every ``stride``-th row and column; without its ReLU unless ``relu``
+    pointwise_squeeze(x)   the same, and its mean over H and W (B, C)
+
+Their weights lie in blocks of outputs, ``(blocks, inputs, outputs of a block)``, and what comes
+out is channels_last.
 
 A gate may belong to another channel than the means it follows from: the first
-layer may hold a convolution that stands between. What a tail is not given is 1
-where it would multiply and 0 where it would add. Its trailing underscore says
-that it works in place, and x may not overlap with any other argument. A feature
+layer may hold a convolution that stands between. What is not given is 1 where it
+would multiply and 0 where it would add. The tails' trailing underscore says that
+they work in place, and x may not overlap with any other argument. A feature
 map has the shape ``(B, C, H, W)`` and any layout.
 Means, gates, factors and biases are float32, for maps of half precision too,
 and float64 for maps of float64; weights are of the map's dtype.
@@ -35,13 +45,20 @@ from torch.utils.flop_counter import register_flop_formula
 
 NAMESPACE = "se_models"
 _TAIL = "(Tensor(a!) x, Tensor? shortcut, Tensor? gate, Tensor? bias, Tensor? shortcut_gate)"
+_POINTWISE = (
+    "(Tensor x, Tensor weight, Tensor? bias, Tensor? x_gate, int stride, Tensor? shortcut, "
+    "Tensor? gate, Tensor? shift, Tensor? shortcut_gate, bool relu)"
+)
+_LAYERS = "Tensor weight1, Tensor? bias1, Tensor weight2, Tensor? bias2, Tensor? factor"
 SCHEMAS = (
     "squeeze(Tensor x, bool relu) -> Tensor",
-    "excite(Tensor squeezed, Tensor weight1, Tensor? bias1, Tensor weight2, Tensor? bias2, "
-    "Tensor? factor) -> Tensor",
+    f"excite(Tensor squeezed, {_LAYERS}) -> Tensor",
+    f"squeeze_excite(Tensor x, {_LAYERS}) -> Tensor",
     f"tail_{_TAIL} -> ()",
     f"tail_squeeze_{_TAIL} -> Tensor",
     "scale(Tensor x, Tensor gate, int stride) -> Tensor",
+    f"pointwise{_POINTWISE} -> Tensor",
+    f"pointwise_squeeze{_POINTWISE} -> (Tensor, Tensor)",
 )
 
 # What each operator computes wherever no kernel stands in, by its name.
@@ -99,6 +116,12 @@ def _widened(squeezed: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Ten
     return weight.to(squeezed.dtype), None if bias is None else bias.to(squeezed.dtype)
 
 
+@_reference("squeeze_excite")
+def _squeeze_excite(x: Tensor, *layers: Tensor | None) -> Tensor:
+    gate: Tensor = excite(squeeze(x, False), *layers)  # by their kernels, where they have some
+    return gate
+
+
 @_reference("tail_")
 def _tail(
     x: Tensor,
@@ -107,6 +130,18 @@ def _tail(
     bias: Tensor | None,
     shortcut_gate: Tensor | None,
 ) -> None:
+    _add_to_product(x, shortcut, gate, bias, shortcut_gate)
+    x.relu_()
+
+
+def _add_to_product(
+    x: Tensor,
+    shortcut: Tensor | None,
+    gate: Tensor | None,
+    bias: Tensor | None,
+    shortcut_gate: Tensor | None,
+) -> None:
+    """All of a tail but its ReLU, in place."""
     if gate is not None:
         x.mul_(_over_pixels(gate, x))
     if bias is not None:
@@ -116,7 +151,6 @@ def _tail(
         x.addcmul_(shortcut, _over_pixels(shortcut_gate, x))
     elif shortcut is not None:
         x.add_(shortcut)
-    x.relu_()
 
 
 def _over_pixels(values: Tensor, x: Tensor) -> Tensor:
@@ -139,6 +173,32 @@ def _tail_squeeze(
 def _scale(x: Tensor, gate: Tensor, stride: int) -> Tensor:
     scaled = x[:, :, ::stride, ::stride] * _over_pixels(gate, x)
     return scaled.contiguous(memory_format=layout_of(x))
+
+
+@_reference("pointwise")
+def _pointwise(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    x_gate: Tensor | None,
+    stride: int,
+    shortcut: Tensor | None,
+    gate: Tensor | None,
+    shift: Tensor | None,
+    shortcut_gate: Tensor | None,
+    relu: bool,
+) -> Tensor:
+    kernel = weight.transpose(1, 2).flatten(0, 1)[:, :, None, None]
+    taken = x if x_gate is None else x * _over_pixels(x_gate, x)
+    y = F.conv2d(taken, kernel, bias, stride).contiguous(memory_format=torch.channels_last)
+    _add_to_product(y, shortcut, gate, shift, shortcut_gate)
+    return y.relu_() if relu else y
+
+
+@_reference("pointwise_squeeze")
+def _pointwise_squeeze(x: Tensor, *others: Any) -> tuple[Tensor, Tensor]:
+    y = _pointwise(x, *others)
+    return y, _squeeze(y, False)
 
 
 def layout_of(x: Tensor) -> torch.memory_format:
@@ -164,6 +224,11 @@ def _excite_shapes(
     return squeezed.new_empty((squeezed.shape[0], weight2.shape[0]))
 
 
+@_shapes("squeeze_excite")
+def _squeeze_excite_shapes(x: Tensor, *layers: Tensor | None) -> Tensor:
+    return _excite_shapes(_squeeze_shapes(x, False), *layers)
+
+
 @_shapes("tail_")
 def _tail_shapes(*_tensors: Tensor | None) -> None:
     return None
@@ -176,26 +241,45 @@ def _tail_squeeze_shapes(x: Tensor, *_others: Tensor | None) -> Tensor:
 
 @_shapes("scale")
 def _scale_shapes(x: Tensor, _gate: Tensor, stride: int) -> Tensor:
-    batch, channels, height, width = x.shape
+    return _empty_strided(x, x.shape[1], stride, layout_of(x))
+
+
+@_shapes("pointwise")
+def _pointwise_shapes(
+    x: Tensor, weight: Tensor, _bias: object, _x_gate: object, stride: int, *_others: object
+) -> Tensor:
+    blocks, _, outputs = weight.shape
+    return _empty_strided(x, blocks * outputs, stride, torch.channels_last)
+
+
+@_shapes("pointwise_squeeze")
+def _pointwise_squeeze_shapes(x: Tensor, *others: Any) -> tuple[Tensor, Tensor]:
+    y = _pointwise_shapes(x, *others)
+    return y, _squeeze_shapes(y, False)
+
+
+def _empty_strided(x: Tensor, channels: int, stride: int, layout: torch.memory_format) -> Tensor:
+    """A map of every ``stride``-th row and column of ``x``."""
+    batch, _, height, width = x.shape
     rows, columns = (height + stride - 1) // stride, (width + stride - 1) // stride
     return torch.empty(
-        (batch, channels, rows, columns),
-        dtype=x.dtype,
-        device=x.device,
-        memory_format=layout_of(x),
+        (batch, channels, rows, columns), dtype=x.dtype, device=x.device, memory_format=layout
     )
 
 
 squeeze = torch.ops.se_models.squeeze.default
 excite = torch.ops.se_models.excite.default
+squeeze_excite = torch.ops.se_models.squeeze_excite.default
 tail_ = torch.ops.se_models.tail_.default
 tail_squeeze_ = torch.ops.se_models.tail_squeeze_.default
 scale = torch.ops.se_models.scale.default
+pointwise = torch.ops.se_models.pointwise.default
+pointwise_squeeze = torch.ops.se_models.pointwise_squeeze.default
 
 
-@register_flop_formula(torch.ops.se_models.excite)
+@register_flop_formula([torch.ops.se_models.excite, torch.ops.se_models.squeeze_excite])
 def _excite_flops(
-    squeezed: tuple[int, int],
+    squeezed: tuple[int, ...],
     weight1: tuple[int, int],
     _bias1: object,
     weight2: tuple[int, int],
@@ -204,7 +288,22 @@ def _excite_flops(
 ) -> int:
     """Two for each multiply-add of both layers, as torch's counter has it.
 
-    It counts products of matrices and convolutions only, so all the other
-    operators, which have none, count as nothing.
+    It counts products of matrices and convolutions only, so the operators that
+    have none count as nothing.
     """
     return 2 * squeezed[0] * (math.prod(weight1) + math.prod(weight2))
+
+
+@register_flop_formula([torch.ops.se_models.pointwise, torch.ops.se_models.pointwise_squeeze])
+def _pointwise_flops(
+    x: tuple[int, int, int, int],
+    weight: tuple[int, int, int],
+    _bias: object,
+    _x_gate: object,
+    stride: int,
+    *_others: object,
+    **_kwargs: object,
+) -> int:
+    """Those of the convolution."""
+    batch, _, height, width = x
+    return 2 * batch * -(-height // stride) * -(-width // stride) * math.prod(weight)

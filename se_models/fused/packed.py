@@ -4,9 +4,6 @@ PyTorch's own convolution has oneDNN lay the weights out anew at every call,
 which for one image moves more bytes than the feature maps have. The operators
 used here are those that Inductor calls for frozen weights; where this torch has
 none, or they cannot be used, the convolution runs as it is.
-
-A 1x1 convolution of a gated map is a product of matrices, and takes the gate into
-its weights, which cannot have been packed then.
 """
 
 from __future__ import annotations
@@ -20,10 +17,6 @@ from torch import Tensor
 
 # Shapes for which packed weights are kept; each is a copy of the weights.
 KINDS = 2
-# An image has to be so many times as large as the weights for gating these to be quicker than
-# gating the image, though they then come unpacked. In a ResNet-50 the 1x1 convolutions at 24 times
-# and more gain by it, those at 12 times and fewer gain or lose as much as noise.
-_WORTH_GATING = 20
 
 _mkldnn: Any = getattr(torch.ops, "mkldnn", None)
 
@@ -85,44 +78,3 @@ def can_pack(x: Tensor) -> bool:
         and torch.backends.mkldnn.is_available()
         and hasattr(_mkldnn, "_convolution_pointwise")
     )
-
-
-def can_gate_weights(x: Tensor, weight: Tensor) -> bool:
-    """Whether `gated_pointwise` can run here and now, and is worth it.
-
-    Args:
-        x: the feature map ``(B, C, H, W)``.
-        weight: of a 1x1 convolution of it, with one group and a stride of 1.
-    """
-    return (
-        can_pack(x)
-        and x.is_contiguous(memory_format=torch.channels_last)
-        and x[0].numel() > _WORTH_GATING * weight.numel()
-        and hasattr(_mkldnn, "_linear_pointwise")
-    )
-
-
-def gated_pointwise(
-    x: Tensor, weight: Tensor, gate: Tensor, bias: Tensor | None, *, relu: bool
-) -> Tensor:
-    """The 1x1 convolution of ``x * gate``, rectified if asked for, as a product of matrices.
-
-    Args:
-        x: ``(B, C, H, W)``, channels_last, as is what comes out.
-        weight: ``(out, C, 1, 1)``.
-        gate: ``(B, C)``.
-        bias: ``(out,)``, or None.
-        relu: whether the result is rectified.
-    """
-    batch, channels, height, width = x.shape
-    pixels = x.permute(0, 2, 3, 1).view(batch, height * width, channels)
-    weights = weight.view(1, -1, channels) * gate[:, None, :]
-    if batch == 1:
-        y = _mkldnn._linear_pointwise(
-            pixels[0], weights[0], bias, "relu" if relu else "none", [], ""
-        )  # fmt: skip
-    else:
-        summand = weights.new_zeros(1) if bias is None else bias
-        y = torch.baddbmm(summand, pixels, weights.mT, beta=0 if bias is None else 1)
-        y = torch.relu_(y) if relu else y
-    return y.view(batch, height, width, -1).permute(0, 3, 1, 2)

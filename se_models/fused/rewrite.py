@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import ResNet
 
-from se_models.fused.blocks import FusedBlock
+from se_models.fused.blocks import FusedBlock, HandedOn
 from se_models.fused.folding import FoldedConv
 from se_models.fused.kernels import load as load_kernels
 from se_models.fused.operators import squeeze, tail_squeeze_
@@ -49,30 +49,32 @@ class FusedResNet(Twin):
         blocks = [FusedBlock(block) for block in chain(*stages)]
         for block, successor in pairwise(blocks):
             block.tells_means = successor.wants_means
-        blocks[-1].tells_means = _is_global(model.avgpool)
+            block.hands_gate_on = successor.takes_pending_gate()
+        # Where the means are all that is taken of the last block, nothing has to be multiplied.
+        blocks[-1].tells_means = blocks[-1].hands_gate_on = _is_global(model.avgpool)
         self.stem_tells_means = blocks[0].wants_means
         self.blocks = nn.ModuleList(blocks)
         self.avgpool = copy.deepcopy(model.avgpool)
         self.fc = copy.deepcopy(model.fc)
 
     def _infer(self, x: Tensor) -> Tensor:
-        x, means = self._stem(x)
+        given = self._stem(x)
         for block in self.blocks:
-            x, means = block(x, means)
-        if means is None:
-            return self.fc(torch.flatten(self.avgpool(x), 1))
-        return self.fc(means.to(x.dtype))
+            given = block(given)
+        if given.means is None:
+            return self.fc(torch.flatten(self.avgpool(given.map), 1))
+        return self.fc(given.means.to(x.dtype))
 
-    def _stem(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """What the first block is given, and its means if it wants them."""
+    def _stem(self, x: Tensor) -> HandedOn:
+        """What the first block is given."""
         if can_pack(x):  # the convolution rectifies by itself
             x = self.maxpool(self.conv1(x, relu=True))
-            return x, squeeze(x, False) if self.stem_tells_means else None
+            return HandedOn(x, squeeze(x, False) if self.stem_tells_means else None, None)
         # ReLU and maximum may change places, and behind the pooling there is less to do.
         x = self.maxpool(self.conv1(x))
         if self.stem_tells_means:
-            return x, tail_squeeze_(x, None, None, None, None)
-        return torch.relu_(x), None
+            return HandedOn(x, tail_squeeze_(x, None, None, None, None), None)
+        return HandedOn(torch.relu_(x), None, None)
 
 
 def _is_global(pool: nn.Module) -> bool:

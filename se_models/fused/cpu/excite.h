@@ -9,8 +9,12 @@
 #include "lanes.h"
 #include "map.h"
 #include "pieces.h"
+#include "squeeze.h"
 
 namespace {
+
+// Weights come from far away, and are soon through: so the rows to come are asked for ahead.
+inline void fetch_ahead(const void* from) { __builtin_prefetch(from, 0, 2); }
 
 // Some rows of a weight times some images' values, all at once: what is loaded serves several sums,
 // none of which waits for another. Each is the same sum whatever it is taken with.
@@ -26,6 +30,7 @@ void multiply(
       loaded[n] = L::load_wide(values + n * in + i);
     }
     for (int64_t r = 0; r < rows; ++r) {
+      fetch_ahead(weight + (rows + r) * in + i);
       const L factor = L::load(weight + r * in + i);
       for (int64_t n = 0; n < images; ++n) {
         sums[r * images + n] = fused(factor, loaded[n], sums[r * images + n]);
@@ -43,23 +48,23 @@ void multiply(
   }
 }
 
-// A fully connected layer of all images: outputs (B, out), weight (out, in), values (B, in).
-template <typename scalar_t, typename Finish>
-void connect(
+// The hidden units of all images: rectified, (B, units), of values (B, in), by weights (units, in).
+template <typename scalar_t>
+void hide(
     const Tensor& weight, const OptionalTensor& bias, const at::opmath_type<scalar_t>* values,
-    int64_t batch, at::opmath_type<scalar_t>* outputs, const Finish& finish) {
+    int64_t batch, at::opmath_type<scalar_t>* hidden) {
   using acc_t = at::opmath_type<scalar_t>;
   constexpr int64_t rows = 4, images = 2;
-  const int64_t out = weight.size(0), in = weight.size(1);
+  const int64_t units = weight.size(0), in = weight.size(1);
   const scalar_t* const weights = weight.const_data_ptr<scalar_t>();
   const scalar_t* const biases = bias ? bias->const_data_ptr<scalar_t>() : nullptr;
-  at::parallel_for(0, (out + rows - 1) / rows, grain(rows * in * batch), [&](int64_t begin, int64_t end) {
+  at::parallel_for(0, pieces_of(units, rows), grain(rows * in * batch), [&](int64_t begin, int64_t end) {
     int64_t row = begin * rows, image = 0;
     const auto put = [&](int64_t r, int64_t n, acc_t sum) {
       const acc_t start = biases ? static_cast<acc_t>(biases[row + r]) : acc_t(0);
-      outputs[(image + n) * out + row + r] = finish(start + sum, row + r);
+      hidden[(image + n) * units + row + r] = rectified(start + sum);
     };
-    for (; row + rows <= std::min(end * rows, out); row += rows) {
+    for (; row + rows <= std::min(end * rows, units); row += rows) {
       for (image = 0; image + images <= batch; image += images) {
         multiply<scalar_t, rows, images>(weights + row * in, values + image * in, in, put);
       }
@@ -67,12 +72,90 @@ void connect(
         multiply<scalar_t, rows, 1>(weights + row * in, values + image * in, in, put);
       }
     }
-    for (; row < std::min(end * rows, out); ++row) {
+    for (; row < std::min(end * rows, units); ++row) {
       for (image = 0; image < batch; ++image) {
         multiply<scalar_t, 1, 1>(weights + row * in, values + image * in, in, put);
       }
     }
   });
+}
+
+// Adds what some units give to each gate; from one unit's weights to the next it is ``pitch`` values.
+template <typename scalar_t, int64_t units>
+void add_units(
+    const scalar_t* weight, int64_t pitch, const at::opmath_type<scalar_t>* hidden, int64_t gates,
+    at::opmath_type<scalar_t>* sums) {
+  using L = Lanes<scalar_t>;
+  int64_t c = 0;
+  for (; c + L::size <= gates; c += L::size) {
+    L sum = L::load_wide(sums + c);
+    for (int64_t u = 0; u < units; ++u) {
+      fetch_ahead(weight + (units + u) * pitch + c);
+      sum = fused(L::load(weight + u * pitch + c), L::filled(hidden[u]), sum);
+    }
+    sum.store_wide(sums + c);
+  }
+  for (; c < gates; ++c) {
+    for (int64_t u = 0; u < units; ++u) {
+      sums[c] += static_cast<typename L::acc_t>(weight[u * pitch + c]) * hidden[u];
+    }
+  }
+}
+
+// The sigmoids of some sums, times a factor each if there are factors.
+template <typename acc_t>
+void close_gates(acc_t* sums, const acc_t* factors, int64_t count) {
+  using Vec = Vectorized<acc_t>;
+  const Vec one(1);
+  int64_t c = 0;
+  for (; c + Vec::size() <= count; c += Vec::size()) {
+    const Vec gate = one / (one + Vec::loadu(sums + c).neg().exp());
+    (factors ? gate * Vec::loadu(factors + c) : gate).store(sums + c);
+  }
+  for (; c < count; ++c) {
+    const acc_t gate = 1 / (1 + std::exp(-sums[c]));
+    sums[c] = factors ? gate * factors[c] : gate;
+  }
+}
+
+// From hidden units to gates (B, gates), by weights that lie unit by unit, (units, gates).
+template <typename scalar_t>
+void open_gates(
+    const Tensor& weight, const OptionalTensor& bias, const at::opmath_type<scalar_t>* hidden,
+    int64_t batch, const at::opmath_type<scalar_t>* factors, at::opmath_type<scalar_t>* gate) {
+  constexpr int64_t several = 4, side_by_side = 64;
+  const int64_t units = weight.size(0), gates = weight.size(1);
+  const scalar_t* const weights = weight.const_data_ptr<scalar_t>();
+  const scalar_t* const biases = bias ? bias->const_data_ptr<scalar_t>() : nullptr;
+  at::parallel_for(
+      0, pieces_of(gates, side_by_side), grain(side_by_side * units * batch),
+      [&](int64_t begin, int64_t end) {
+        const int64_t first = begin * side_by_side;
+        const int64_t count = std::min(end * side_by_side, gates) - first;
+        for (int64_t image = 0; image < batch; ++image) {
+          for (int64_t c = first; c < first + count; ++c) {
+            gate[image * gates + c] = biases ? biases[c] : scalar_t(0);
+          }
+        }
+        int64_t unit = 0;
+        for (; unit + several <= units; unit += several) {
+          for (int64_t image = 0; image < batch; ++image) {
+            add_units<scalar_t, several>(
+                weights + unit * gates + first, gates, hidden + image * units + unit, count,
+                gate + image * gates + first);
+          }
+        }
+        for (; unit < units; ++unit) {
+          for (int64_t image = 0; image < batch; ++image) {
+            add_units<scalar_t, 1>(
+                weights + unit * gates + first, gates, hidden + image * units + unit, count,
+                gate + image * gates + first);
+          }
+        }
+        for (int64_t image = 0; image < batch; ++image) {
+          close_gates(gate + image * gates + first, factors ? factors + first : nullptr, count);
+        }
+      });
 }
 
 void check_layer(
@@ -102,22 +185,24 @@ Tensor excite(
                           factor->scalar_type() == squeezed.scalar_type()),
               "factor must be a value of ", squeezed.scalar_type(), " for each gate");
   const Tensor from = squeezed.contiguous();
-  const Tensor first = weight1.contiguous(), second = weight2.contiguous();
+  const Tensor first = weight1.contiguous(), second = weight2.t().contiguous();
+  const Tensor kept = factor ? factor->contiguous() : Tensor();
   Tensor gate = at::empty({batch, gates}, squeezed.options());
   AT_DISPATCH_FLOATING_TYPES_AND2(at::kBFloat16, at::kHalf, type, "excite", [&] {
     using acc_t = at::opmath_type<scalar_t>;
     std::vector<acc_t> hidden(batch * first.size(0));
-    connect<scalar_t>(first, bias1, from.const_data_ptr<acc_t>(), batch, hidden.data(),
-                      [](acc_t value, int64_t) { return rectified(value); });
-    const Tensor kept = factor ? factor->contiguous() : Tensor();
-    const acc_t* const factors = factor ? kept.const_data_ptr<acc_t>() : nullptr;
-    connect<scalar_t>(second, bias2, hidden.data(), batch, gate.mutable_data_ptr<acc_t>(),
-                      [&](acc_t value, int64_t channel) {
-                        const acc_t weight = 1 / (1 + std::exp(-value));
-                        return factors ? weight * factors[channel] : weight;
-                      });
+    hide<scalar_t>(first, bias1, from.const_data_ptr<acc_t>(), batch, hidden.data());
+    open_gates<scalar_t>(second, bias2, hidden.data(), batch,
+                         factor ? kept.const_data_ptr<acc_t>() : nullptr,
+                         gate.mutable_data_ptr<acc_t>());
   });
   return gate;
+}
+
+Tensor squeeze_excite(
+    const Tensor& x, const Tensor& weight1, const OptionalTensor& bias1, const Tensor& weight2,
+    const OptionalTensor& bias2, const OptionalTensor& factor) {
+  return excite(squeeze(x, false), weight1, bias1, weight2, bias2, factor);
 }
 
 }  // namespace

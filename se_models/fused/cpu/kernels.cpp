@@ -13,6 +13,7 @@
 
 #include "excite.h"
 #include "gradients.h"
+#include "pointwise.h"
 #include "scale.h"
 #include "squeeze.h"
 #include "tail.h"
@@ -20,13 +21,19 @@
 TORCH_LIBRARY_IMPL(se_models, CPU, m) {
   m.impl("squeeze", TORCH_FN(squeeze));
   m.impl("excite", TORCH_FN(excite));
+  m.impl("squeeze_excite", TORCH_FN(squeeze_excite));
   m.impl("tail_", TORCH_FN(tail_));
   m.impl("tail_squeeze_", TORCH_FN(tail_squeeze_));
   m.impl("scale", TORCH_FN(scale));
+#ifdef SE_MODELS_POINTWISE
+  m.impl("pointwise", TORCH_FN(pointwise));
+  m.impl("pointwise_squeeze", TORCH_FN(pointwise_squeeze));
+#endif
 }
 
 TORCH_LIBRARY_IMPL(se_models, Autograd, m) {
-  for (const char* name : {"squeeze", "excite", "tail_", "tail_squeeze_", "scale"}) {
+  for (const char* name : {"squeeze", "excite", "tail_", "tail_squeeze_", "scale", "squeeze_excite",
+                           "pointwise", "pointwise_squeeze"}) {
     m.impl(name, torch::CppFunction::makeFromBoxedFunction<&refuse_gradients>());
   }
 }

@@ -36,6 +36,15 @@ Map map_of(const Tensor& x) {
           x.size(0), x.size(1), area};
 }
 
+// The same as pixels, whatever it is given as.
+Map pixels_of(const Tensor& x) {
+  Map map = map_of(x);
+  map.values = x.contiguous(at::MemoryFormat::ChannelsLast);
+  map.format = at::MemoryFormat::ChannelsLast;
+  map.layout = Layout::pixels;
+  return map;
+}
+
 // Another map in the layout of the first.
 Tensor like(const Map& map, const Tensor& other, const char* name) {
   TORCH_CHECK(other.sizes() == map.values.sizes() && other.dtype() == map.values.dtype(), name,

@@ -21,13 +21,14 @@ int64_t grain(int64_t values_per_step) {
   return std::max<int64_t>(1, kPiece / std::max<int64_t>(1, values_per_step));
 }
 
+int64_t pieces_of(int64_t all, int64_t piece) { return (all + piece - 1) / piece; }
+
 // Pixels per piece. With fewer than these the sums of all pieces would take as long to add up as the
 // pixels do; with more than those float sums lose digits.
 int64_t pixels_per_piece(const Map& map) {
   constexpr int64_t kFewest = 32, kMost = 512;
   const int64_t wanted = std::clamp<int64_t>(kPiece / map.channels, kFewest, kMost);
-  const int64_t pieces = (map.area + wanted - 1) / wanted;
-  return (map.area + pieces - 1) / pieces;
+  return pieces_of(map.area, pieces_of(map.area, wanted));
 }
 
 // Calls visit with the number of pixels to take next, known while compiling. Where each has few
@@ -48,26 +49,19 @@ void in_groups(int64_t channels, int64_t first, int64_t last, const Visit& visit
   }
 }
 
-// For every piece: visit(image, first pixel, last pixel, sums), which adds the piece to its sums;
-// then the means of all.
-template <typename acc_t, typename Visit>
-void mean_over_pixels(const Map& map, acc_t* means, const Visit& visit) {
-  const int64_t step = pixels_per_piece(map);
-  const int64_t pieces = (map.area + step - 1) / step;
-  const Tensor kept = at::empty(
+// Room for the sums of every channel, of each piece of each image.
+template <typename acc_t>
+Tensor empty_sums(const Map& map, int64_t pieces) {
+  return at::empty(
       {map.batch * pieces, map.channels},
       map.values.options()
           .dtype(c10::CppTypeToScalarType<acc_t>::value)
           .memory_format(at::MemoryFormat::Contiguous));
-  acc_t* const sums = kept.mutable_data_ptr<acc_t>();
-  at::parallel_for(0, map.batch * pieces, grain(step * map.channels), [&](int64_t begin, int64_t end) {
-    for (int64_t piece = begin; piece < end; ++piece) {
-      const int64_t first = (piece % pieces) * step;
-      acc_t* const own = sums + piece * map.channels;
-      std::fill(own, own + map.channels, acc_t(0));
-      visit(piece / pieces, first, std::min(first + step, map.area), own);
-    }
-  });
+}
+
+// From the sums of all pieces to the means of each image.
+template <typename acc_t>
+void add_up(const Map& map, int64_t pieces, const acc_t* sums, acc_t* means) {
   at::parallel_for(0, map.batch, grain(pieces * map.channels), [&](int64_t begin, int64_t end) {
     for (int64_t image = begin; image < end; ++image) {
       acc_t* const mean = means + image * map.channels;
@@ -82,6 +76,31 @@ void mean_over_pixels(const Map& map, acc_t* means, const Visit& visit) {
       }
     }
   });
+}
+
+// For every piece: visit(image, first pixel, last pixel, sums), which adds the piece to its sums;
+// then the means of all.
+template <typename acc_t, typename Visit>
+void mean_over_pixels(const Map& map, acc_t* means, const Visit& visit) {
+  const int64_t step = pixels_per_piece(map);
+  const int64_t pieces = pieces_of(map.area, step);
+  const Tensor kept = empty_sums<acc_t>(map, pieces);
+  acc_t* const sums = kept.mutable_data_ptr<acc_t>();
+  at::parallel_for(0, map.batch * pieces, grain(step * map.channels), [&](int64_t begin, int64_t end) {
+    for (int64_t piece = begin; piece < end; ++piece) {
+      const int64_t first = (piece % pieces) * step;
+      acc_t* const own = sums + piece * map.channels;
+      std::fill(own, own + map.channels, acc_t(0));
+      visit(piece / pieces, first, std::min(first + step, map.area), own);
+    }
+  });
+  add_up<acc_t>(map, pieces, sums, means);
+}
+
+// Calls run with a condition that is known while compiling.
+template <typename Run>
+void decided(bool condition, const Run& run) {
+  condition ? run(std::true_type()) : run(std::false_type());
 }
 
 }  // namespace

@@ -59,11 +59,14 @@ at::opmath_type<scalar_t> finish_run(
 
 // The same of pixels, each of whose channels has its own. Without ``full`` there is neither bias nor
 // shortcut_gate: that is the tail of most blocks, and loading them takes as long as the map does.
-template <typename scalar_t, bool with_shortcut, bool with_sums, bool full, int64_t pixels>
+// From one pixel to the next it is ``pitch`` values, of which the first few channels may be all that
+// is to be finished.
+template <
+    typename scalar_t, bool with_shortcut, bool with_sums, bool full, bool relu, int64_t pixels>
 void finish_pixels(
-    scalar_t* x, const scalar_t* shortcut, int64_t channels, const at::opmath_type<scalar_t>* gate,
-    const at::opmath_type<scalar_t>* bias, const at::opmath_type<scalar_t>* shortcut_gate,
-    at::opmath_type<scalar_t>* sums) {
+    scalar_t* x, const scalar_t* shortcut, int64_t channels, int64_t pitch,
+    const at::opmath_type<scalar_t>* gate, const at::opmath_type<scalar_t>* bias,
+    const at::opmath_type<scalar_t>* shortcut_gate, at::opmath_type<scalar_t>* sums) {
   using L = Lanes<scalar_t>;
   using acc_t = typename L::acc_t;
   const L one = L::filled(1), zero = L::filled(0);
@@ -74,12 +77,12 @@ void finish_pixels(
     const L shortcut_gates = full ? L::load_wide(shortcut_gate + c) : one;
     L sum = with_sums ? L::load_wide(sums + c) : zero;
     for (int64_t n = 0; n < pixels; ++n) {
-      const int64_t i = n * channels + c;
+      const int64_t i = n * pitch + c;
       L value = fused(L::load(x + i), gates, biases);
       if constexpr (with_shortcut) {
         value = fused(L::load(shortcut + i), shortcut_gates, value);
       }
-      value = rectified(value);
+      value = relu ? rectified(value) : value;
       sum += value;
       value.store(x + i);
     }
@@ -89,12 +92,12 @@ void finish_pixels(
   }
   for (; c < channels; ++c) {
     for (int64_t n = 0; n < pixels; ++n) {
-      const int64_t i = n * channels + c;
+      const int64_t i = n * pitch + c;
       acc_t value = static_cast<acc_t>(x[i]) * gate[c] + (full ? bias[c] : acc_t(0));
       if constexpr (with_shortcut) {
         value += static_cast<acc_t>(shortcut[i]) * (full ? shortcut_gate[c] : acc_t(1));
       }
-      value = rectified(value);
+      value = relu ? rectified(value) : value;
       if constexpr (with_sums) {
         sums[c] += value;
       }
@@ -151,8 +154,8 @@ void finish_all_pixels(const Tail<scalar_t>& tail) {
   const auto visit = [&](int64_t image, int64_t first, int64_t last, acc_t* sums) {
     int64_t from = (image * map.area + first) * map.channels;
     in_groups<scalar_t>(map.channels, first, last, [&](auto pixels) {
-      finish_pixels<scalar_t, with_shortcut, with_means, full, pixels>(
-          tail.x + from, tail.shortcut + from, map.channels, tail.gates.of(image),
+      finish_pixels<scalar_t, with_shortcut, with_means, full, true, pixels>(
+          tail.x + from, tail.shortcut + from, map.channels, map.channels, tail.gates.of(image),
           tail.biases.of(image), tail.shortcut_gates.of(image), sums);
       from += pixels * map.channels;
     });
@@ -169,12 +172,6 @@ void finish_all_pixels(const Tail<scalar_t>& tail) {
       }
     });
   }
-}
-
-// Calls run with a condition that is known while compiling.
-template <typename Run>
-void decided(bool condition, const Run& run) {
-  condition ? run(std::true_type()) : run(std::false_type());
 }
 
 void finish(

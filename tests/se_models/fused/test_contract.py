@@ -9,7 +9,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from se_models.fused.cpu import build
-from se_models.fused.operators import excite, scale, squeeze, tail_, tail_squeeze_
+from se_models.fused.operators import excite, scale, squeeze, squeeze_excite, tail_, tail_squeeze_
 from tests.se_models.fused.maps import (
     drawn,
     transposed,
@@ -29,6 +29,7 @@ def test_gradients_are_refused() -> None:
     asked: list[tuple[Any, tuple[Any, ...]]] = [
         (squeeze, (drawn(2, 6, 5, 4).requires_grad_(), False)),
         (excite, (gate, *layers)),
+        (squeeze_excite, (drawn(2, 6, 5, 4).requires_grad_(), *layers)),
         (tail_, (x, None, gate, None, None)),
         (tail_squeeze_, (x, None, gate, None, None)),
         (scale, (x, gate, 1)),
@@ -49,6 +50,7 @@ def samples() -> list[tuple[Any, tuple[Any, ...]]]:
         (squeeze, (pixels, False)),
         (excite, (drawn(2, 6), *layers)),
         (excite, (drawn(6, 2).T, *layers)),
+        (squeeze_excite, (pixels, *layers)),
         (tail_, (x.clone(), drawn(2, 6, 5, 4), gate, None, None)),
         (tail_squeeze_, (x.clone(), drawn(2, 6, 5, 4), gate, drawn(6), gate)),
         (tail_squeeze_, (pixels.clone(), None, None, None, None)),
@@ -58,7 +60,7 @@ def samples() -> list[tuple[Any, tuple[Any, ...]]]:
     ]
 
 
-@pytest.mark.parametrize("place", range(10))
+@pytest.mark.parametrize("place", range(len(samples())))
 def test_torch_finds_no_fault(place: int) -> None:
     """Schema, shapes while tracing, and functionalisation are as torch wants them."""
     operator, arguments = samples()[place]
@@ -66,11 +68,11 @@ def test_torch_finds_no_fault(place: int) -> None:
 
 
 def test_the_counter_knows_their_arithmetic() -> None:
-    """Two per multiply-add of both layers of either excitation; nothing for the rest."""
+    """Two per multiply-add of both layers of each excitation; nothing for the rest."""
     with FlopCounterMode(display=False) as counter:
         for operator, arguments in samples():
             operator(*arguments)
-    assert counter.get_total_flops() == 2 * (2 * 2 * (2 * 6 * 3))
+    assert counter.get_total_flops() == 3 * (2 * 2 * (2 * 6 * 3))
 
 
 @pytest.mark.parametrize(

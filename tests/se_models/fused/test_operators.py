@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from se_models.fused.cpu import build
-from se_models.fused.operators import excite, scale, squeeze, tail_, tail_squeeze_, wide
+from se_models.fused.operators import (
+    excite,
+    scale,
+    squeeze,
+    squeeze_excite,
+    tail_,
+    tail_squeeze_,
+    wide,
+)
 from tests.se_models.fused.maps import (
     DTYPES,
     LAYOUTS,
@@ -92,8 +100,23 @@ def test_an_excitation_is_two_layers(
     if factor is not None:
         exact = exact * factor
     arguments = (squeezed, weight1, biases[0], weight2, biases[1], factor)
+    by_unit = (*arguments[:3], weight2.t().contiguous().t(), *arguments[4:])
     for function in (excite, reference("excite")):
         assert off(function(*arguments), exact) <= 1e-5
+        assert off(function(*by_unit), exact) <= 1e-5
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_squeeze_and_excite_are_one_call(dtype: torch.dtype) -> None:
+    """That computes the very same as two."""
+    x = drawn(2, 37, 5, 6, dtype=dtype)
+    layers = (
+        drawn(9, 37, dtype=dtype), drawn(9, dtype=dtype), drawn(37, 9, dtype=dtype), None,
+        drawn(37, dtype=wide(dtype)),
+    )  # fmt: skip
+    gate = excite(squeeze(x, False), *layers)
+    assert torch.equal(squeeze_excite(x, *layers), gate)
+    assert torch.equal(reference("squeeze_excite")(x, *layers), gate)
 
 
 @pytest.mark.parametrize("gates", [3, 64])

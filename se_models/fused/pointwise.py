@@ -1,0 +1,96 @@
+"""1x1 convolutions on the CPU that take along what stands around them.
+
+The operators `pointwise` and `pointwise_squeeze` are for where they have a
+kernel: on x86, from the version of torch on that offers oneDNN's products of
+matrices. Elsewhere what they take along are passes of their own.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from se_models.fused import operators
+from se_models.fused.packed import can_pack
+
+# Outputs that lie side by side in memory for each input: what oneDNN multiplies at once.
+_BLOCK = 64
+_FEWEST = 16
+
+
+class PointwiseConvolution:
+    """A 1x1 convolution whose weights are laid out once, for any input.
+
+    Args:
+        weight: ``(out, in, 1, 1)``, on the CPU, float32.
+        bias: of the outputs, or None.
+        stride: in height and in width.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, stride: int) -> None:
+        outputs, inputs = weight.shape[:2]
+        block = _block_of(outputs)
+        self._weight = weight.view(-1, block, inputs).transpose(1, 2).contiguous()
+        self._bias = bias
+        self._stride = stride
+
+    def __call__(self, x: Tensor, *, gate: Tensor | None = None, relu: bool = False) -> Tensor:
+        """The convolution of ``x``, or of ``x * gate``, rectified if asked for; channels_last."""
+        y: Tensor = operators.pointwise(
+            x, self._weight, self._bias, gate, self._stride, None, None, None, None, relu
+        )
+        return y
+
+    def tailed(
+        self,
+        x: Tensor,
+        x_gate: Tensor | None,
+        shortcut: Tensor,
+        gate: Tensor | None,
+        shift: Tensor | None,
+        shortcut_gate: Tensor | None,
+        *,
+        squeezes: bool,
+    ) -> tuple[Tensor, Tensor | None]:
+        """The convolution and the block's tail behind it, and the means of what comes out.
+
+        Args:
+            x: what is convolved.
+            x_gate: which ``x`` is multiplied by, ``(B, in)``.
+            shortcut: what is added, like the result.
+            gate: which the convolution is multiplied by, ``(B, out)``.
+            shift: what is added to that, ``(out,)``.
+            shortcut_gate: which ``shortcut`` is multiplied by, ``(B, out)``.
+            squeezes: whether to take the means.
+        """
+        arguments = (
+            x, self._weight, self._bias, x_gate, self._stride, shortcut, gate, shift,
+            shortcut_gate, True,
+        )  # fmt: skip
+        if squeezes:
+            y, means = operators.pointwise_squeeze(*arguments)
+            return y, means
+        return operators.pointwise(*arguments), None
+
+
+def is_blocked(weight: Tensor) -> bool:
+    """Whether a 1x1 convolution's weights can be laid out in blocks worth multiplying by."""
+    return _block_of(weight.shape[0]) >= min(_FEWEST, weight.shape[0])
+
+
+def can_take_along(x: Tensor) -> bool:
+    """Whether a convolution of ``x`` may be a `PointwiseConvolution` here and now."""
+    return can_pack(x) and _has_kernel()
+
+
+def _block_of(outputs: int) -> int:
+    return outputs if outputs < _BLOCK else math.gcd(outputs, _BLOCK)
+
+
+@cache
+def _has_kernel() -> bool:
+    """Whether the CPU's kernels, once they are loaded, have these."""
+    return torch._C._dispatch_has_kernel_for_dispatch_key("se_models::pointwise", "CPU")
