@@ -2,7 +2,8 @@
 
 On PyTorch's ``meta`` device an operator yields tensors of the right shape,
 dtype and layout and computes nothing, so a forward of any batch costs neither
-arithmetic nor memory, and its calls are those that the CPU would be given.
+arithmetic nor memory, and its calls are those that the CPU would be given; of a
+fused twin those that any device would, with nothing taken along by convolutions.
 """
 
 from __future__ import annotations

@@ -108,6 +108,7 @@ class FusedBlock(nn.Module):
         wants_means: whether it needs the means of its input.
         tells_means: whether it is to tell the means of its output; the network sets it.
         hands_gate_on: whether whoever is next can multiply by a gate at less cost; likewise.
+        map_is_read: whether anybody looks at its output, and not at its means alone; likewise.
     """
 
     bias: Tensor | None
@@ -138,6 +139,7 @@ class FusedBlock(nn.Module):
         self.wants_means = self.placement in ("pre", "identity")
         self.tells_means = False
         self.hands_gate_on = False
+        self.map_is_read = True
 
     @property
     def squeezes(self) -> bool:
@@ -178,6 +180,8 @@ class FusedBlock(nn.Module):
         assert squeezed is not None
         gate = self._gate(squeezed)
         means = squeezed * gate if self.tells_means else None
+        if not self.map_is_read:
+            return HandedOn(y, means, None)
         if self.hands_gate_on and can_take_along(y):
             return HandedOn(y, means, gate)
         tail_(y, None, gate, None, None)

@@ -61,7 +61,7 @@ class FoldedConv(nn.Module):
     def forward(self, x: Tensor, *, relu: bool = False) -> Tensor:
         """The convolution of ``x``, rectified if asked for."""
         # With nothing to take along it is no quicker, unless setting up oneDNN's convolution tells.
-        if x.shape[0] == 1 and self.takes_along(x):
+        if self.takes_along(x) and x.shape[0] == 1:
             return self.as_product()(x, relu=relu)
         return self._convolve(x, self.stride, relu=relu)
 

@@ -1,6 +1,6 @@
 """The operators that fused blocks are made of, and what each computes.
 
-Three make up a block with SE, in the order squeeze, excite, tail:
+A block with SE is made of three, in the order squeeze, excite, tail, or of their kin:
 
     squeeze(x)         z = mean over H and W of x, or of relu(x)          (B, C)
     excite(z)          g = sigmoid(W2 relu(W1 z + b1) + b2), times a factor (B, C)
@@ -16,7 +16,7 @@ Two are for 1x1 convolutions, with what stands around them:
     pointwise_squeeze(x)   the same, and its mean over H and W (B, C)
 
 Their weights lie in blocks of outputs, ``(blocks, inputs, outputs of a block)``, and what comes
-out is channels_last.
+out is channels_last. Their kernels are for float32 on the CPU alone.
 
 A gate may belong to another channel than the means it follows from: the first
 layer may hold a convolution that stands between. What is not given is 1 where it
@@ -190,7 +190,8 @@ def _pointwise(
 ) -> Tensor:
     kernel = weight.transpose(1, 2).flatten(0, 1)[:, :, None, None]
     taken = x if x_gate is None else x * _over_pixels(x_gate, x)
-    y = F.conv2d(taken, kernel, bias, stride).contiguous(memory_format=torch.channels_last)
+    summand = None if bias is None else bias.to(x.dtype)
+    y = F.conv2d(taken, kernel, summand, stride).contiguous(memory_format=torch.channels_last)
     _add_to_product(y, shortcut, gate, shift, shortcut_gate)
     return y.relu_() if relu else y
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from se_models.fused import operators
+from se_models.fused.cpu.build import load
 from se_models.fused.packed import can_pack
 
 # Outputs that lie side by side in memory for each input: what oneDNN multiplies at once.
@@ -92,5 +93,7 @@ def _block_of(outputs: int) -> int:
 
 @cache
 def _has_kernel() -> bool:
-    """Whether the CPU's kernels, once they are loaded, have these."""
-    return torch._C._dispatch_has_kernel_for_dispatch_key("se_models::pointwise", "CPU")
+    """Whether the CPU's kernels, which it loads, have these."""
+    return load() is None and torch._C._dispatch_has_kernel_for_dispatch_key(
+        "se_models::pointwise", "CPU"
+    )

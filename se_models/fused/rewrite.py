@@ -50,8 +50,8 @@ class FusedResNet(Twin):
         for block, successor in pairwise(blocks):
             block.tells_means = successor.wants_means
             block.hands_gate_on = successor.takes_pending_gate()
-        # Where the means are all that is taken of the last block, nothing has to be multiplied.
-        blocks[-1].tells_means = blocks[-1].hands_gate_on = _is_global(model.avgpool)
+        blocks[-1].tells_means = _is_global(model.avgpool)
+        blocks[-1].map_is_read = not blocks[-1].tells_means
         self.stem_tells_means = blocks[0].wants_means
         self.blocks = nn.ModuleList(blocks)
         self.avgpool = copy.deepcopy(model.avgpool)

@@ -29,9 +29,12 @@ def run(path: Path, given: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("placement", PLACEMENTS)
-def test_a_model_exports(placement: Any, trunk: Any, tmp_path: Path) -> None:
-    """In every placement; the batch is whatever it is given."""
-    model = with_se(trunk, SEConfig(placement)).eval()
+@pytest.mark.parametrize("deep", [False, True], ids=["basic", "bottleneck"])
+def test_a_model_exports(
+    deep: bool, placement: Any, trunk: Any, deep_trunk: Any, tmp_path: Path
+) -> None:
+    """In every placement, of either kind of block; the batch is whatever it is given."""
+    model = with_se(deep_trunk if deep else trunk, SEConfig(placement)).eval()
     path = tmp_path / "new" / "model.onnx"
     check = export(model, path, size=64)
     assert check.largest <= 1e-4

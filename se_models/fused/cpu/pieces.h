@@ -1,6 +1,7 @@
 // How work is cut into pieces for threads, and means are made of the sums of such pieces.
 //
-// Pieces depend on the shape alone, so that results do not depend on the number of threads.
+// Sums are of pieces that depend on the shape alone, so that results do not depend on the number of
+// threads.
 
 #pragma once
 

@@ -2,7 +2,8 @@
 //
 // It is a product of matrices, pixels by weights. What stands around it is done to a few pixels at a
 // time, while a core's cache holds them, and so takes no passes over the maps. The product itself
-// is torch's, by code that oneDNN generates for its sizes ("brgemm").
+// is torch's, by code that oneDNN generates for its sizes ("brgemm") and keeps, for each thread, as
+// long as the process lives.
 
 #pragma once
 

@@ -41,12 +41,14 @@ def load() -> str | None:
 def register(operators: Operators, key: str) -> torch.library.Library:
     """Make ``operators`` what torch calls for tensors of a dispatch key.
 
-    Maps of a dtype for which there are no kernels, float64, go to the reference.
-    What is registered lasts as long as the library that is returned.
+    Maps of a dtype for which there are no kernels, float64, go to the reference,
+    and so do operators without one, which are for the CPU. What is registered
+    lasts as long as the library that is returned.
     """
     library = torch.library.Library(reference.NAMESPACE, "IMPL")
     for name in reference.REFERENCES:
-        library.impl(name, _by_dtype(name, operators), key)
+        if hasattr(operators, name):
+            library.impl(name, _by_dtype(name, operators), key)
     return library
 
 

@@ -13,10 +13,14 @@ import torch
 import se_models
 from se_models import ARCHITECTURES, PLACEMENTS, SEConfig, with_se
 from se_models.fused import fuse
+from se_models.fused.pointwise import can_take_along
 from tests.se_models.fused.agreement import calls, off
 from tests.se_models.fused.trained import as_if_trained
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
+TAKES_ALONG = can_take_along(torch.zeros(1, 1, 1, 1))
+# What multiplies a projection's input by its gate.
+SCALED = "pointwise" if TAKES_ALONG else "scale"
 SE_PLACEMENTS = [placement for placement in PLACEMENTS if placement != "none"]
 
 
@@ -104,7 +108,7 @@ def fused_of(names: Counter[str]) -> dict[str, int]:
         ("post", {"excite": 8, "tail_": 7, "tail_squeeze_": 8}),
         # Every tail tells the means that the next block wants; the stem's map is looked at.
         ("pre", {"excite": 8, "tail_squeeze_": 8, "squeeze": 1, "scale": 8}),
-        ("identity", {"excite": 8, "tail_squeeze_": 8, "squeeze": 1, "pointwise": 3}),
+        ("identity", {"excite": 8, "tail_squeeze_": 8, "squeeze": 1, SCALED: 3}),
         ("inner", {"squeeze_excite": 8, "tail_": 15, "tail_squeeze_": 1}),
     ],
 )
@@ -133,11 +137,13 @@ def test_means_are_taken_ahead_of_a_pointwise_convolution(
     images = torch.randn(1, 3, 64, 64)
     names = calls(model, images)
     assert names["se_models.squeeze_excite.default"] == (16 if packs else 0)
-    assert names["se_models.tail_squeeze_.default"] == (0 if packs else 17)
+    last = 0 if TAKES_ALONG else 1
+    assert names["se_models.tail_squeeze_.default"] == (last if packs else 17)
     inputs = [len(model.get_buffer(f"blocks.{n}.excitation.weight1").T) for n in range(16)]
     assert inputs == [64] * 3 + [128] * 4 + [256] * 6 + [512] * 3
 
 
+@pytest.mark.skipif(not TAKES_ALONG, reason="this CPU or torch has no products of matrices")
 @pytest.mark.parametrize(
     ("placement", "expected"),
     [
@@ -171,10 +177,11 @@ def test_gates_go_where_fewest_values_are(deep_trunk: Any, monkeypatch: pytest.M
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("deep", [False, True], ids=["basic", "bottleneck"])
 @pytest.mark.parametrize("placement", PLACEMENTS)
-def test_it_exports(placement: Any, trunk: Any) -> None:
+def test_it_exports(deep: bool, placement: Any, trunk: Any, deep_trunk: Any) -> None:
     """torch.export keeps the operators, for any number of images."""
-    fused = fuse(with_se(trunk, SEConfig(placement)).eval())
+    fused = fuse(with_se(deep_trunk if deep else trunk, SEConfig(placement)).eval())
     batch = torch.export.Dim("batch", min=1)
     with torch.no_grad():
         exported = torch.export.export(
@@ -189,10 +196,11 @@ def test_it_exports(placement: Any, trunk: Any) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("deep", [False, True], ids=["basic", "bottleneck"])
 @pytest.mark.parametrize("placement", SE_PLACEMENTS)
-def test_it_compiles(placement: Any, trunk: Any) -> None:
+def test_it_compiles(deep: bool, placement: Any, trunk: Any, deep_trunk: Any) -> None:
     """torch.compile takes the whole twin as one graph."""
-    model = with_se(trunk, SEConfig(placement)).eval()
+    model = with_se(deep_trunk if deep else trunk, SEConfig(placement)).eval()
     compiled = torch.compile(fuse(model), fullgraph=True)
     exact = copy.deepcopy(model).double()
     assert off(compiled, exact, torch.randn(2, 3, 64, 64)) < 1e-5

@@ -31,6 +31,10 @@ from tests.se_models.fused.maps import (
     window,
 )
 
+pytestmark = pytest.mark.skipif(
+    torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"),
+    reason="on this CPU there are no products of matrices for them",
+)
 TOLERANCE = 3e-6
 # Fewer outputs than a block; blocks of 64, 32 and 16; inputs that fill no vector; one pixel; one
 # piece and several; gates that go into weights, of maps so large, and into maps.
@@ -44,8 +48,6 @@ SIZES = [
 def _kernels() -> None:
     """Without them this file would test the reference alone."""
     assert build.load() is None
-    if not can_take_along(torch.zeros(1, 1, 1, 1)):
-        pytest.skip("this CPU or torch has no products of matrices for them")
 
 
 @pytest.fixture(params=[1, 3], ids=["one thread", "three threads"])
@@ -185,6 +187,17 @@ def test_what_is_not_a_number_stays_so(relu: bool) -> None:
     assert not means[0].isnan().any()
 
 
+def test_a_gate_that_is_not_a_number_shows() -> None:
+    """In its image alone, whether the map or the weights are multiplied by it."""
+    for side in (3, 20):
+        x, weight, _, x_gate, _, _ = arguments_of((2, 5, 16, side, side), 1, "x")
+        assert x_gate is not None
+        x_gate[1, 2] = float("nan")
+        y = pointwise(x, blocked(weight), None, x_gate, 1, *[None] * 4, True)
+        assert y[1].isnan().all()
+        assert not y[0].isnan().any()
+
+
 def test_torch_finds_no_fault() -> None:
     """Schema, shapes while tracing, and functionalisation are as torch wants them."""
     for letters, stride in (("", 1), ("cx", 2), ("cxsgbh", 1)):
@@ -286,6 +299,11 @@ def test_with_nothing_to_take_along_only_one_image_is_a_product() -> None:
 def test_unless_asked_for_none_is_a_product() -> None:
     """`fold` folds, and does nothing else."""
     assert not FoldedConv(nn.Conv2d(16, 64, 1), None).takes_along(drawn(1, 16, 9, 9))
+
+
+def test_there_is_a_kernel() -> None:
+    """Or all models would run without it in silence."""
+    assert can_take_along(torch.zeros(1, 1, 1, 1))
 
 
 def test_without_a_kernel_none_is_a_product(monkeypatch: pytest.MonkeyPatch) -> None:

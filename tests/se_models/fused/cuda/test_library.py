@@ -37,9 +37,15 @@ doubled = [None if each is None else each.double() for each in layers]
 torch.testing.assert_close(operators.excite(expected.double(), *doubled), gate.double())
 assert len(emulator.launches) == 2
 
+# What has no kernel of its own is made of what has, or of torch's operators.
+torch.testing.assert_close(operators.squeeze_excite(x, *layers), gate)
+assert emulator.launches[2:] == emulator.launches[:2]
+assert operators.pointwise(x, torch.rand(1, 3, 4), *[None] * 2, 1, *[None] * 4, True).shape[1] == 4
+assert len(emulator.launches) == 4
+
 del library
 operators.squeeze(x, False)
-assert len(emulator.launches) == 2
+assert len(emulator.launches) == 4
 """
 
 
