@@ -123,14 +123,8 @@ def _squeeze_excite(x: Tensor, *layers: Tensor | None) -> Tensor:
 
 
 @_reference("tail_")
-def _tail(
-    x: Tensor,
-    shortcut: Tensor | None,
-    gate: Tensor | None,
-    bias: Tensor | None,
-    shortcut_gate: Tensor | None,
-) -> None:
-    _add_to_product(x, shortcut, gate, bias, shortcut_gate)
+def _tail(x: Tensor, *others: Tensor | None) -> None:
+    _add_to_product(x, *others)
     x.relu_()
 
 
@@ -158,14 +152,8 @@ def _over_pixels(values: Tensor, x: Tensor) -> Tensor:
 
 
 @_reference("tail_squeeze_")
-def _tail_squeeze(
-    x: Tensor,
-    shortcut: Tensor | None,
-    gate: Tensor | None,
-    bias: Tensor | None,
-    shortcut_gate: Tensor | None,
-) -> Tensor:
-    _tail(x, shortcut, gate, bias, shortcut_gate)
+def _tail_squeeze(x: Tensor, *others: Tensor | None) -> Tensor:
+    _tail(x, *others)
     return _squeeze(x, False)
 
 

@@ -8,18 +8,13 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from se_models.fused.cpu import build
 from se_models.fused.operators import excite, scale, squeeze, squeeze_excite, tail_, tail_squeeze_
 from tests.se_models.fused.maps import (
     drawn,
     transposed,
 )
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _kernels() -> None:
-    """Without them this file would test the reference alone."""
-    assert build.load() is None
+pytestmark = pytest.mark.usefixtures("cpu_kernels")
 
 
 def test_gradients_are_refused() -> None:

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from se_models.fused.cpu import build
 from se_models.fused.operators import (
     excite,
     scale,
@@ -36,11 +35,7 @@ from tests.se_models.fused.maps import (
     window,
 )
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _kernels() -> None:
-    """Without them this file would test the reference alone."""
-    assert build.load() is None
+pytestmark = pytest.mark.usefixtures("cpu_kernels")
 
 
 @pytest.mark.parametrize("given", ["", "s", "g", "sg", "sgb", "sh", "sgbh"])

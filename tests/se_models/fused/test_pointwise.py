@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from se_models.fused import pointwise as ours
-from se_models.fused.cpu import build
 from se_models.fused.folding import FoldedConv
 from se_models.fused.operators import pointwise, pointwise_squeeze
 from se_models.fused.pointwise import PointwiseConvolution, can_take_along
@@ -31,10 +30,13 @@ from tests.se_models.fused.maps import (
     window,
 )
 
-pytestmark = pytest.mark.skipif(
-    torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"),
-    reason="on this CPU there are no products of matrices for them",
-)
+pytestmark = [
+    pytest.mark.usefixtures("cpu_kernels"),
+    pytest.mark.skipif(
+        torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"),
+        reason="on this CPU there are no products of matrices for them",
+    ),
+]
 TOLERANCE = 3e-6
 # Fewer outputs than a block; blocks of 64, 32 and 16; inputs that fill no vector; one pixel; one
 # piece and several; gates that go into weights, of maps so large, and into maps.
@@ -42,12 +44,6 @@ SIZES = [
     (1, 3, 5, 1, 1), (2, 16, 64, 7, 7), (1, 70, 24, 9, 4), (3, 33, 96, 5, 6), (1, 64, 48, 14, 14),
     (2, 8, 16, 20, 19), (1, 256, 128, 28, 28),
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _kernels() -> None:
-    """Without them this file would test the reference alone."""
-    assert build.load() is None
 
 
 @pytest.fixture(params=[1, 3], ids=["one thread", "three threads"])
