@@ -149,6 +149,12 @@ def contention(session: nox.Session) -> None:
 
 
 @nox.session(requires=["env"])
+def plugin_proof(session: nox.Session) -> None:
+    """Try the pytest plugin on equal models, into results/method; a quarter of an hour."""
+    _python(session, "-m", "bench.method", "plugin", *session.posargs)
+
+
+@nox.session(requires=["env"])
 def method(session: nox.Session) -> None:
     """Prove the method beside other tools, into results/local; resumes; two hours at most."""
     _python(session, "-m", "bench.method", "run", *session.posargs)

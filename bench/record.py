@@ -17,7 +17,7 @@ from typing import Literal, Self, TypeVar
 import msgspec
 
 from bench.environment import Machine, Runtime, Source
-from bench.files import opened_for_lines
+from bench.line_files import PackedError, content, opened_for_lines
 from bench.trial import Trial
 
 SCHEMA_VERSION = 1
@@ -203,13 +203,16 @@ def select(records: Iterable[object], kind: type[T]) -> Iterator[T]:
 
 
 def read(path: FilePath) -> list[Record]:
-    """All records of a file; a last line that a kill tore in half is left out.
+    """All records of a file, packed or not; a last line that a kill tore in half is left out.
 
     Raises:
         SchemaError: if the file is of another schema version, or damaged.
         FileNotFoundError: if there is none.
     """
-    *lines, torn = path.read_bytes().split(b"\n")
+    try:
+        *lines, torn = content(path).split(b"\n")
+    except PackedError as error:
+        raise SchemaError(f"{error}; measure anew with --fresh") from error
     if not lines and not _HEADER_START.startswith(torn[: len(_HEADER_START)]):
         raise SchemaError(f"{path} holds no records")
     if not lines:
@@ -238,7 +241,7 @@ def _check_header(line: bytes, path: FilePath) -> None:
 
 
 class Journal:
-    """A record file open for appending, by one run at a time.
+    """A record file open for appending, by one run at a time; a packed one is unpacked.
 
     Every line is written as it comes, so that a killed process loses none;
     the disk is told at least once a second, so that a killed machine loses

@@ -18,6 +18,7 @@ from bench.compare.console import print_comparison
 from bench.compare.export import write_csv, write_json
 from bench.compare.lookup import find_run, find_trial
 from bench.ledger import Ledger
+from bench.line_files import found
 from bench.record import read
 from bench.run.run_file import RECORDS, ledger_in
 
@@ -68,7 +69,7 @@ def _comparison(request: Request) -> TrialComparison | RunComparison:
 
 
 def _trials_in(out: Path) -> Ledger:
-    if not (out / RECORDS).exists():
+    if found(out / RECORDS) is None:
         raise FileNotFoundError(
             f"--out must hold a {RECORDS} with the trials to compare, got {out}: measure one with "
             "`run`, or name two runs"

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.line_files import found
 from bench.run.run_file import RECORDS
 from bench.trial import Path as RunPath
 from bench.trial import Trial
@@ -22,8 +23,7 @@ def find_run(name: str) -> Path | None:
         name: a folder that holds a records file, or the file itself.
     """
     path = Path(name)
-    path = path / RECORDS if path.is_dir() else path
-    return path if path.is_file() else None
+    return found(path / RECORDS if path.is_dir() else path)
 
 
 def find_trial(trials: Sequence[Trial], name: str) -> Trial:

@@ -6,20 +6,22 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from bench import documents, plots
 from bench.documents.parts import parts
-from bench.documents.sources import DOCUMENTS, PROOF, ROOT, runs
+from bench.documents.sources import DOCUMENTS, PROOF, ROOT, runs, unpacked
 from bench.documents.stale import stale_gate, stale_pictures, stale_proof, stale_run
 from bench.files import replacing
+from bench.line_files import BusyError, pack
 from bench.table import write_table
 
 _PART = re.compile(r"(<!-- begin (\S+) -->\n).*?(<!-- end \2 -->)", flags=re.DOTALL)
 
 
 def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
-    """Write the parts, or compare them; the exit code is 1 if anything does not match."""
+    """Write the parts and pack the records, or compare; 1 if anything does not match."""
     parser = argparse.ArgumentParser(
         prog="python -m bench.documents",
         description=documents.__doc__,
@@ -35,10 +37,14 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
         stale += stale_proof(root / PROOF)
         stale += stale_gate(root)
         stale += stale_pictures(root)
+        stale += (f"{path.relative_to(root)} is not packed" for path in unpacked(root))
     else:
         for run in known.values():
             write_table(run.frame, root / run.folder)
             plots.draw(run.frame, root / run.folder / "plots", run.plots)
+        for path in unpacked(root):
+            with suppress(BusyError):  # it is packed when it is done
+                pack(path)
     made = parts(known, root)
     for name, sources in DOCUMENTS.items():
         path = root / name

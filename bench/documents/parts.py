@@ -17,16 +17,17 @@ from bench.documents.sources import (
     CUBINS,
     EMULATED,
     GATE_RUNS,
-    INTERLEAVED,
     KERNELS,
     PATHS,
+    PLUGIN,
+    PLUGIN_SHOWN,
     PREDICTED,
     PROOF,
     PUBLISHED,
     Run,
 )
 from bench.ledger import Ledger
-from bench.method import contention, interleaved, proof_report
+from bench.method import contention, plugin, proof_report
 from bench.method import report as coverage_report
 from bench.trial import Path as RunPath
 
@@ -65,7 +66,8 @@ def parts(runs: Mapping[Path, Run], root: Path) -> dict[str, Callable[[], str]]:
         "contention": lambda: experiment(root / CONTENTION, contention.markdown, "contention"),
         "proof": lambda: experiment(root / PROOF, proof_report.markdown, "method"),
         "proof-summary": lambda: experiment(root / PROOF, proof_report.summary, "method"),
-        "interleaved": lambda: experiment(root / INTERLEAVED, interleaved.markdown, "method"),
+        "plugin": lambda: experiment(root / PLUGIN, plugin.markdown, "plugin_proof"),
+        "plugin-shown": lambda: shown(root / PLUGIN_SHOWN, "plugin_proof"),
         "gate": lambda: of_gate(gate.markdown),
         "gate-summary": lambda: of_gate(gate.summary),
         "paths": all_paths,
@@ -80,6 +82,13 @@ def parts(runs: Mapping[Path, Run], root: Path) -> dict[str, Callable[[], str]]:
 def experiment(table: Path, markdown: Callable[[pd.DataFrame], str], session: str) -> str:
     """What an experiment found that leaves a table."""
     return markdown(pd.read_csv(table)) if table.exists() else nothing_yet(session)
+
+
+def shown(text: Path, session: str) -> str:
+    """What a terminal showed, if that was kept."""
+    if not text.exists():
+        return nothing_yet(session)
+    return f"```\n{text.read_text(encoding='utf-8')}```\n"
 
 
 def nothing_yet(session: str) -> str:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from bench.ledger import Ledger
+from bench.line_files import found
+from bench.method import recording
 from bench.plots import NAMES
 from bench.record import read
 from bench.run.run_file import RECORDS
@@ -20,7 +22,7 @@ RUNS = (CPU, PATHS)
 COVERAGE = Path("results/method/coverage.csv")
 CONTENTION = Path("results/method/contention.csv")
 PROOF = Path("results/method/proof.csv")
-INTERLEAVED = Path("results/method/interleaved.csv")
+PLUGIN, PLUGIN_SHOWN = Path("results/method/plugin.csv"), Path("results/method/plugin.txt")
 GATE, GATE_RUNS = Path("results/gate/gate_proof.csv"), Path("results/gate/runs.jsonl")
 KERNELS = Path("results/fused/kernels.csv")
 CUBINS = Path("results/fused/cubins.csv")
@@ -33,12 +35,19 @@ DOCUMENTS = {
     Path("docs/ci.md"): (GATE_RUNS,),
     Path("docs/method.md"): (CPU / RECORDS, CONTENTION),
     Path("docs/coverage.md"): (COVERAGE,),
-    Path("docs/proof.md"): (PROOF,),
-    Path("docs/pytest.md"): (INTERLEAVED,),
+    Path("docs/proof.md"): (PROOF, PLUGIN),
+    Path("docs/pytest.md"): (PLUGIN, PLUGIN_SHOWN),
     Path("docs/paths.md"): (PATHS / RECORDS,),
     Path("docs/fused.md"): (KERNELS,),
     Path("docs/gpu.md"): (CUBINS, EMULATED, PREDICTED),
 }
+
+
+def unpacked(root: Path) -> list[Path]:
+    """The files of raw samples that a checkout holds plain, and that are to be packed."""
+    lines = [root / folder / RECORDS for folder in RUNS]
+    lines += recording.paths_in((root / PROOF).parent)
+    return [path for path in lines if path.exists()]
 
 
 @dataclass(frozen=True)
@@ -57,9 +66,9 @@ class Run:
 
 def runs(root: Path) -> dict[Path, Run]:
     """The runs that a checkout holds, by their folder."""
-    found = {}
+    held = {}
     for folder in RUNS:
-        if (root / folder / RECORDS).exists():
+        if found(root / folder / RECORDS):
             ledger = Ledger(read(root / folder / RECORDS))
-            found[folder] = Run(folder, ledger, trials_frame(ledger))
-    return found
+            held[folder] = Run(folder, ledger, trials_frame(ledger))
+    return held

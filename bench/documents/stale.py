@@ -16,7 +16,6 @@ from bench.gate.proof import lines, report
 from bench.method import figure as coverage_figure
 from bench.method import pictures, proof_figure, recording
 from bench.method.arguments import LENGTHS_S
-from bench.method.interleaved import INTERLEAVED, interleaved
 from bench.method.proof import proof
 
 
@@ -37,11 +36,7 @@ def stale_proof(table: Path) -> Iterator[str]:
     recordings = recording.all_in(table.parent)
     if not recordings and not table.exists():
         return
-    expected = {
-        table: proof(recordings, LENGTHS_S),
-        table.with_name(INTERLEAVED): interleaved(recordings),
-    }
-    if not all(_same(path, frame) for path, frame in expected.items()):
+    if not _same(table, proof(recordings, LENGTHS_S)):
         yield f"{PROOF} does not follow from its recordings: `python -m bench.method proof`, then"
 
 

@@ -14,13 +14,15 @@ import pandas as pd
 from bench.environment import Machine, Runtime
 from bench.git import blob, git
 from bench.ledger import Ledger
+from bench.line_files import SUFFIX, packed, plain
 from bench.quantities import QUANTITIES
 from bench.record import Header, Record, SchemaError, read, select
 from bench.run.run_file import RECORDS
 from bench.table import is_disturbed, trials_frame
 
-# Earlier records keep this form of name beside the latest ones.
+# Earlier records keep this form of name beside the latest ones; any may be packed.
 _PATTERN = f"{PurePosixPath(RECORDS).stem}*{PurePosixPath(RECORDS).suffix}"
+_PATTERNS = (_PATTERN, _PATTERN + SUFFIX)
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Run:
         machine: its CPU, or its GPU where one was measured.
         torch: its version.
         environment: equal for runs whose times may be held against each other.
+        records: how many it has left; it had more each time that it went on.
         frame: its table, a row per trial.
     """
 
@@ -43,6 +46,7 @@ class Run:
     machine: str
     torch: str
     environment: str
+    records: int
     frame: pd.DataFrame
 
 
@@ -59,12 +63,13 @@ def in_folders(folders: Iterable[Path], tell: Tell) -> list[Run]:
     for folder in folders:
         if not folder.is_dir():
             raise FileNotFoundError(f"history is gathered from folders, got {folder}")
-        files |= dict.fromkeys(sorted(folder.rglob(_PATTERN)))
+        found = {file for pattern in _PATTERNS for file in folder.rglob(pattern)}
+        files |= dict.fromkeys(sorted(found))
     return _in_order(_runs(((str(file), file) for file in files), tell))
 
 
 def in_git(path: Path, tell: Tell) -> list[Run]:
-    """Every version of a records file that a commit of this branch holds.
+    """Every version of a records file, packed or not, that a commit of this branch holds.
 
     Args:
         path: the file, or the folder that holds it; it need not exist today.
@@ -74,15 +79,17 @@ def in_git(path: Path, tell: Tell) -> list[Run]:
         ValueError: if git knows of no such file.
     """
     root = Path(git(Path(), "rev-parse", "--show-toplevel")).resolve()
-    file = (path if path.suffix == PurePosixPath(RECORDS).suffix else path / RECORDS).resolve()
+    named = plain(path)
+    file = (named if named.suffix == PurePosixPath(RECORDS).suffix else path / RECORDS).resolve()
     if not file.is_relative_to(root):
         raise ValueError(f"--git must name a file below {root}, got {path}")
     file = file.relative_to(root)
-    commits = git(root, "log", "--format=%H", "--diff-filter=AMR", "--", str(file)).split()
+    names = (str(file), str(packed(file)))
+    commits = git(root, "log", "--format=%H", "--diff-filter=AMR", "--", *names).split()
     if not commits:
         raise ValueError(f"--git must name a file that git has versions of, got {file}")
     with tempfile.TemporaryDirectory() as folder:
-        return _in_order(_runs(_versions(root, file, commits, Path(folder)), tell))
+        return _in_order(_runs(_versions(root, names, commits, Path(folder)), tell))
 
 
 def history(runs: Iterable[Run]) -> pd.DataFrame:
@@ -109,14 +116,16 @@ def history(runs: Iterable[Run]) -> pd.DataFrame:
 
 
 def _versions(
-    root: Path, file: Path, commits: Iterable[str], folder: Path
+    root: Path, names: Iterable[str], commits: Iterable[str], folder: Path
 ) -> Iterator[tuple[str, Path]]:
     """Each version, written to ``folder`` in turn."""
     for commit in commits:
-        version = folder / f"{commit}.jsonl"
-        version.write_bytes(blob(root, commit, file))
-        yield f"{commit[:7]}:{file.as_posix()}", version
-        version.unlink()
+        there = git(root, "ls-tree", "-z", "--name-only", commit, "--", *names).split("\0")
+        for file in map(PurePosixPath, filter(None, there)):
+            version = folder / file.name
+            version.write_bytes(blob(root, commit, file))
+            yield f"{commit[:7]}:{file}", version
+            version.unlink()
 
 
 def _runs(files: Iterable[tuple[str, Path]], tell: Tell) -> Iterator[Run]:
@@ -147,6 +156,7 @@ def _run(name: str, records: list[Record]) -> Run | None:
         str(frame["machine"].iloc[0]),
         first.runtime.torch,
         _environment(first.machine, first.runtime),
+        len(records),
         frame,
     )
 
@@ -158,6 +168,8 @@ def _environment(machine: Machine, runtime: Runtime) -> str:
 
 
 def _in_order(runs: Iterable[Run]) -> list[Run]:
-    """By when they began; of a run that was found several times, going on, the last one."""
-    by_start = {run.begun_at: run for run in sorted(runs, key=lambda run: len(run.frame))}
-    return [by_start[begun_at] for begun_at in sorted(by_start)]
+    """By when they began; of a run that was found several times, going on, the longest one."""
+    longest: dict[tuple[str, ...], Run] = {}
+    for run in sorted(runs, key=lambda run: run.records):
+        longest[run.begun_at, run.environment, run.commit or ""] = run
+    return [longest[key] for key in sorted(longest)]

@@ -49,6 +49,19 @@ def _contention(options: argparse.Namespace) -> int:
     return 0
 
 
+def _plugin(options: argparse.Namespace) -> int:
+    from bench.method.plugin import Asked, record
+
+    asked = Asked(options.models, options.seconds, options.size, options.threads)
+    try:
+        for path in record(asked, options.pairs, WAITING, options.out, _tell):
+            print(path)
+    except RuntimeError as error:
+        print(f"python -m bench.method plugin: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
 def _run(options: argparse.Namespace) -> int:
     from bench.environment import describe_machine, describe_source
     from bench.method import recording
@@ -116,6 +129,7 @@ def _tell(line: str) -> None:
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "coverage": _coverage,
     "contention": _contention,
+    "plugin": _plugin,
     "run": _run,
     "proof": _proof,
 }

@@ -47,6 +47,20 @@ examples:
   %(prog)s                                     as in docs/method.md, a quarter of an hour
   %(prog)s --processes 2 --seconds 2 --out results/local
 """
+_PLUGIN = """\
+Time copies of one model by sessions of pytest-benchmark, in pairs: as it is, and
+with --benchmark-interleave. How far do medians of equal models differ?
+
+In quiet and under a load that the command starts itself. plugin.csv in --out
+grows with every pair: Ctrl-C loses the one under way, and the same command on the
+same machine and source goes on; anything else begins anew. plugin.txt has what two
+terminals showed. Run nothing else meanwhile.
+"""
+_PLUGIN_EXAMPLES = """\
+examples:
+  %(prog)s                                     as in docs/pytest.md, a quarter of an hour
+  %(prog)s --pairs 2 --seconds 0.5 --out results/local
+"""
 _RUN = """\
 Compare equal models, and models slowed by a known amount, by this suite and by
 three other tools, at equal wall time of measuring.
@@ -85,6 +99,7 @@ def parser() -> argparse.ArgumentParser:
     commands = made.add_subparsers(dest="name", required=True, metavar="COMMAND")
     _add_coverage(commands)
     _add_contention(commands)
+    _add_plugin(commands)
     _add_run(commands)
     _add_proof(commands)
     return made
@@ -112,6 +127,25 @@ def _add_contention(commands: _Commands) -> None:
         help="how long each of them measures (default: %(default)s)",
     )  # fmt: skip
     _add_size(added)
+
+
+def _add_plugin(commands: _Commands) -> None:
+    added = _command(commands, "plugin", _PLUGIN, _PLUGIN_EXAMPLES,
+                     "measure what the pytest plugin makes of equal models", COMMITTED)  # fmt: skip
+    added.add_argument(
+        "--pairs", type=_count, default=20, metavar="N",
+        help="of sessions under each load, at least two for an answer (default: %(default)s)",
+    )  # fmt: skip
+    added.add_argument(
+        "--models", type=_count, default=4, metavar="N",
+        help="equal ones in a session (default: %(default)s)",
+    )  # fmt: skip
+    added.add_argument(
+        "--seconds", type=seconds, default="1.5s", metavar="TIME",
+        help="how long a session measures each of them (default: %(default)s)",
+    )  # fmt: skip
+    _add_size(added)
+    _add_threads(added)
 
 
 def _add_run(commands: _Commands) -> None:
@@ -155,11 +189,7 @@ def _add_run(commands: _Commands) -> None:
         help="how long each of them measures (default: %(default)s)",
     )  # fmt: skip
     _add_size(added)
-    added.add_argument(
-        "--threads", type=_count, default=default_threads(), metavar="N",
-        help="threads of a forward (default: physical cores within the CPU quota, here "
-        "%(default)s)",
-    )  # fmt: skip
+    _add_threads(added)
     added.add_argument("--seed", type=int, default=0, help="of all orders (default: %(default)s)")
     added.add_argument(
         "--fresh", action="store_true", help="begin anew; old recordings keep another name"
@@ -197,6 +227,14 @@ def _add_size(added: argparse.ArgumentParser) -> None:
     added.add_argument(
         "--size", type=_count, default=64, metavar="PX",
         help="input size in pixels (default: %(default)s)",
+    )  # fmt: skip
+
+
+def _add_threads(added: argparse.ArgumentParser) -> None:
+    added.add_argument(
+        "--threads", type=_count, default=default_threads(), metavar="N",
+        help="threads of a forward (default: physical cores within the CPU quota, here "
+        "%(default)s)",
     )  # fmt: skip
 
 

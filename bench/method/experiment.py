@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bench.cpus import usable_cpus
 from bench.environment import Machine, Source
+from bench.line_files import found
 from bench.method import recording
 from bench.method.lines import (
     Alone,
@@ -93,7 +94,7 @@ def record(
         MeasuringError: if a process fails.
     """
     path = recording.path_of(folder, parameters.load, parameters.size)
-    if not path.exists():
+    if found(path) is None:
         begin(path, parameters, machine, source, tell)
     with recording.appending(path) as writer:
         known = recording.read(path)

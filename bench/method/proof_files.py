@@ -8,13 +8,12 @@ from pathlib import Path
 from bench.files import replacing
 from bench.method import pictures, proof_figure, recording
 from bench.method.comparisons import comparisons
-from bench.method.interleaved import INTERLEAVED, interleaved
 from bench.method.proof import PROOF, proof
 from bench.method.recording import RefusedError
 
 
 def write(folder: Path, lengths_s: Sequence[float]) -> Iterator[Path]:
-    """``proof.csv``, its picture and ``interleaved.csv``; their paths, one by one.
+    """``proof.csv`` and its picture; their paths, one by one.
 
     Raises:
         RefusedError: if there is no recording with a complete set, or a damaged one.
@@ -28,9 +27,6 @@ def write(folder: Path, lengths_s: Sequence[float]) -> Iterator[Path]:
     with replacing(folder / PROOF) as draft:
         frame.to_csv(draft, index=False)
     yield folder / PROOF
-    with replacing(folder / INTERLEAVED) as draft:
-        interleaved(recordings).to_csv(draft, index=False)
-    yield folder / INTERLEAVED
     singles = {
         (asked.load, asked.size): comparisons(each)
         for each in recordings

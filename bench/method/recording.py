@@ -14,8 +14,16 @@ from pathlib import Path
 
 import msgspec
 
+from bench import line_files
 from bench.environment import Machine, Source
-from bench.files import BusyError, opened_for_lines
+from bench.line_files import (
+    SUFFIX,
+    BusyError,
+    PackedError,
+    content,
+    opened_for_lines,
+    plain,
+)
 from bench.method.lines import SCHEMA_VERSION, Header, Line, Parameters, decode, encode
 from bench.method.load import LOADS, Load
 
@@ -43,18 +51,24 @@ def all_in(folder: Path) -> list[Recording]:
     Raises:
         RefusedError: if any of them cannot be read.
     """
-    found = [read(path) for load in LOADS for path in folder.glob(f"{load}-*px.jsonl")]
-    return sorted(found, key=lambda each: each.header.parameters.size)
+    recordings = map(read, paths_in(folder))
+    return sorted(recordings, key=lambda each: each.header.parameters.size)
+
+
+def paths_in(folder: Path) -> list[Path]:
+    """The plain names of what a folder holds, packed or not; quiet before loaded."""
+    names = [f"{load}-*px.jsonl{suffix}" for load in LOADS for suffix in ("", SUFFIX)]
+    return list(dict.fromkeys(plain(path) for name in names for path in folder.glob(name)))
 
 
 def read(path: Path) -> Recording:
-    """A whole file; a last line that a kill tore in half is left out.
+    """A whole file, packed or not; a last line that a kill tore in half is left out.
 
     Raises:
         RefusedError: if the file is no recording, of another schema version, or damaged.
     """
-    first, *others = path.read_bytes().split(b"\n")[:-1] or [b""]
     try:
+        first, *others = content(path).split(b"\n")[:-1] or [b""]
         start = msgspec.json.decode(first, type=dict[str, msgspec.Raw])
         schema = msgspec.json.decode(start.get("schema", msgspec.Raw(b"null")))
         if schema != SCHEMA_VERSION:
@@ -66,7 +80,7 @@ def read(path: Path) -> Recording:
         if not isinstance(header, Header):
             raise RefusedError(f"{path} has no header: begin anew with --fresh")
         return Recording(header, tuple(decode(line) for line in others))
-    except msgspec.MsgspecError as error:
+    except (PackedError, msgspec.MsgspecError) as error:
         raise RefusedError(f"{path} is damaged ({error}): begin anew with --fresh") from error
 
 
@@ -108,11 +122,8 @@ def set_aside(path: Path) -> Path | None:
     Raises:
         RefusedError: if another run is writing to it.
     """
-    if not path.exists():
-        return None
-    with appending(path):
-        places = (path.with_name(f"{path.stem}.{n}{path.suffix}") for n in range(1, 10_000))
-        return path.rename(next(place for place in places if not place.exists()))
+    with _refusing():
+        return line_files.set_aside(path)
 
 
 class Writer:
@@ -131,11 +142,19 @@ def appending(path: Path) -> Iterator[Writer]:
     """Append to ``path``, by one run at a time; what a kill left of a last line is cut off.
 
     Raises:
-        RefusedError: if another run is writing to it.
+        RefusedError: if another run is writing to it, or it was packed and is damaged.
     """
-    try:
+    with _refusing():
         file = opened_for_lines(path)
-    except BusyError as error:
-        raise RefusedError(f"{error}: wait for it") from None
     with file:
         yield Writer(file.fileno())
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
+    except PackedError as error:
+        raise RefusedError(f"{error}: begin anew with --fresh") from error
+    except BusyError as error:
+        raise RefusedError(f"{error}: wait for it") from None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.environment import Machine, Source, suite_version
 from bench.ledger import Ledger
+from bench.line_files import found, set_aside
 from bench.record import SCHEMA_VERSION, Header, Journal, SchemaError, read
 
 RECORDS = "records.jsonl"
@@ -38,21 +39,28 @@ def open_run(folder: Path, machine: Machine, source: Source, *, fresh: bool) -> 
         BusyError: if another run is writing to it.
     """
     path = folder / RECORDS
-    is_new = not path.exists()
-    if not (is_new or fresh):
+    is_new = found(path) is None
+    if fresh and not is_new:
+        return _anew(path, "--fresh was given")
+    if not is_new:
         read(path)  # what is no record file of ours must not be touched
     journal = Journal(path, header=_header())  # from here on the file is ours alone
     try:
-        ledger = Ledger([] if fresh else read(path))
+        ledger = Ledger(read(path))
     except SchemaError:
         journal.close()
         raise
-    why = "--fresh was given" if fresh else _why_not(ledger, machine, source)
-    if is_new or why is None:
+    why = _why_not(ledger, machine, source)
+    if why is None:
         return RunFile(journal, ledger, _progress_note(ledger, path), goes_on=not is_new)
     journal.close()
-    kept = _set_aside(path)
-    note = f"starting anew, since {why}; earlier records are kept in {kept.name}"
+    return _anew(path, why)
+
+
+def _anew(path: Path, why: str) -> RunFile:
+    kept = set_aside(path)
+    aside = f"; earlier records are kept in {kept.name}" if kept else ""
+    note = f"starting anew, since {why}{aside}"
     return RunFile(Journal(path, header=_header()), Ledger(), note, goes_on=False)
 
 
@@ -64,7 +72,7 @@ def ledger_in(folder: Path) -> Ledger:
         ValueError: if they hold no trial.
     """
     path = folder / RECORDS
-    if not path.exists():
+    if found(path) is None:
         raise FileNotFoundError(
             f"--out must hold a {RECORDS}, got {folder}: measure one with `run`"
         )
@@ -95,11 +103,3 @@ def _why_not(ledger: Ledger, machine: Machine, source: Source) -> str | None:
         if environment.source.fingerprint != source.fingerprint:
             return "the suite's source has changed"
     return None
-
-
-def _set_aside(path: Path) -> Path:
-    for number in range(1, 10_000):
-        kept = path.with_name(f"{path.stem}.{number}{path.suffix}")
-        if not kept.exists():
-            return path.rename(kept)
-    raise FileExistsError(f"too many record files in {path.parent}")

@@ -27,6 +27,7 @@ from bench.documents.sources import (
 )
 from bench.grid import Grid
 from bench.ledger import Ledger
+from bench.line_files import content
 from bench.record import Outcome, Quantity, Record, read, select
 from bench.run.command import Request, run
 from bench.run.run_file import RECORDS
@@ -87,7 +88,7 @@ _KNOWN: dict[tuple[bytes, ...], dict[Path, Run]] = {}
 
 def _runs_once(root: Path) -> dict[Path, Run]:
     """The runs of a checkout, computed once for the same records, wherever they lie."""
-    records = tuple((root / folder / RECORDS).read_bytes() for folder in RUNS)
+    records = tuple(content(root / folder / RECORDS) for folder in RUNS)
     if records not in _KNOWN:
         _KNOWN[records] = runs(root)
     return _KNOWN[records]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.files import BusyError
+from bench.line_files import BusyError, pack
 from bench.record import (
     SCHEMA_VERSION,
     Counts,
@@ -100,6 +100,27 @@ def test_a_torn_last_line_is_left_out_and_then_cut_off(
     assert read(path) == [HEADER, ROUND]
     journal_of(path, ROUND)
     assert read(path) == [HEADER, ROUND, ROUND]
+
+
+def test_a_packed_file_reads_the_same_and_goes_on_plain(tmp_path: Path) -> None:
+    """What was packed after a run is unpacked by the one that continues it."""
+    path = tmp_path / "records.jsonl"
+    journal_of(path, ROUND)
+    pack(path)
+    assert read(path) == [HEADER, ROUND]
+    journal_of(path, ROUND)
+    assert read(path) == [HEADER, ROUND, ROUND]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_damaged_packed_file_is_an_error_that_names_it(tmp_path: Path) -> None:
+    """Half of it is not taken for a shorter one."""
+    path = tmp_path / "records.jsonl"
+    journal_of(path, ROUND)
+    place = pack(path)
+    place.write_bytes(place.read_bytes()[:-12])
+    with pytest.raises(SchemaError, match=r"records\.jsonl\.gz does not unpack: "):
+        read(path)
 
 
 def test_a_file_torn_in_its_first_line_begins_anew(tmp_path: Path) -> None:

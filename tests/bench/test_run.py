@@ -9,6 +9,9 @@ import pandas as pd
 import pytest
 
 from bench.grid import Grid
+from bench.line_files import pack, packed
+from bench.record import SchemaError
+from bench.run.run_file import RECORDS
 from bench.run.schedule import PROCESSES
 from bench.trial import Path as RunPath
 from bench.trial import Trial
@@ -77,6 +80,19 @@ def test_fresh_keeps_the_earlier_records_under_another_name(run_fake: RunFake, o
     run_fake(fresh=True)
     assert (out / "records.1.jsonl").read_bytes() == before
     assert (out / "records.jsonl").read_bytes() != before
+
+
+def test_fresh_begins_anew_beside_a_packed_file_that_is_damaged(
+    run_fake: RunFake, out: Path
+) -> None:
+    """It is kept as it is, and a run that would go on is told what helps."""
+    run_fake()
+    pack(out / RECORDS).write_bytes(b"no gzip")
+    with pytest.raises(SchemaError, match=r"does not unpack: .*; measure anew with --fresh"):
+        run_fake()
+    assert run_fake(fresh=True) == 0
+    assert packed(out / "records.1.jsonl").read_bytes() == b"no gzip"
+    assert records_in(out)
 
 
 def test_another_machine_or_source_starts_anew_and_says_why(

@@ -17,6 +17,7 @@ import pytest
 from bench.cli import main
 from bench.compare.comparison import TRUNKS_OF_TWO_RUNS
 from bench.grid import Grid
+from bench.line_files import pack
 from bench.record import SCHEMA_VERSION, Header, Outcome, Record, Round, encode
 from tests.bench.compare.made_up import GRID, environment, records
 
@@ -94,6 +95,7 @@ def test_two_record_files_from_end_to_end(
         ),
     )
     files = ("--json", str(tmp_path / "x.json"), "--csv", str(tmp_path / "x.csv"))
+    pack(a / "records.jsonl")
     assert main(["compare", str(a), str(b / "records.jsonl"), *files]) == 0
     shown = capsys.readouterr().out
     assert shown.splitlines()[0] == (

@@ -11,6 +11,8 @@ import pytest
 from bench.documents.command import fill, main
 from bench.documents.headline import headline
 from bench.documents.sources import COVERAGE, CPU
+from bench.line_files import content, opened_for_lines
+from bench.run.run_file import RECORDS
 from tests.bench.plots.synthetic import few, with_overhead
 
 
@@ -48,12 +50,32 @@ def test_a_changed_record_makes_tables_and_plots_stale(
     copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A plot is compared by the data in it."""
-    records = copy / CPU / "records.jsonl"
+    records = copy / CPU / RECORDS
+    opened_for_lines(records).close()
     records.write_text(records.read_text().replace('"params":11778592', '"params":12778592'))
     assert main(["--check"], root=copy) == 1
     error = capsys.readouterr().err
     assert "table.md does not follow from the records" in error
     assert "plots/pareto does not show the records' data" in error
+
+
+def test_recordings_are_packed_with_the_documents(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A plain one is found, and packed when the documents are written; they say the same then."""
+    records = copy / CPU / RECORDS
+    before = content(records)
+    opened_for_lines(records).close()
+    assert main(["--check"], root=copy) == 1
+    error = capsys.readouterr().err
+    assert error == f"{CPU / RECORDS} is not packed: run `nox -s readme`\n"
+    with opened_for_lines(records):
+        assert main([], root=copy) == 0
+        assert records.exists()  # somebody writes to it
+    assert main([], root=copy) == 0
+    assert not records.exists()
+    assert content(records) == before
+    assert main(["--check"], root=copy) == 0
 
 
 def test_parts_are_filled_and_unknown_parts_refused() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from bench.cli import main
 from bench.grid import Grid
+from bench.line_files import pack, packed
 from bench.record import SCHEMA_VERSION, Environment, Header, encode
 from tests.bench.compare.made_up import environment, records
 
@@ -30,9 +31,10 @@ def write(
 
 @pytest.fixture
 def nightly(tmp_path: Path) -> Path:
-    """Ten nights, from the seventh on with a slower variant; the first two lie side by side."""
+    """Ten nights, from the seventh on with a slower variant; two lie side by side, one packed."""
     folder = tmp_path / "nightly"
     write(folder / "first" / "records.1.jsonl", 1, {})
+    pack(folder / "first" / "records.1.jsonl")
     write(folder / "first" / "records.jsonl", 2, {})
     for day in range(3, 11):
         write(folder / str(day) / "records.jsonl", day, SLOWER if day >= 7 else {})
@@ -89,7 +91,7 @@ def test_a_machine_is_not_held_against_another(
 def test_versions_in_git_are_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each commit that changed the file, and those that cannot be read are named."""
+    """Each commit that changed the file, packed or not; those that cannot be read are named."""
     monkeypatch.chdir(tmp_path)
     file = Path("results/cpu/records.jsonl")
 
@@ -98,21 +100,41 @@ def test_versions_in_git_are_runs(
         subprocess.run(["git", *who, *arguments], check=True, capture_output=True)
 
     git("init", "--quiet")
-    for day in (1, 2, 3):
+    for day in (1, 2, 3, 4):
+        packed(file).unlink(missing_ok=True)
         write(file, day, {})
         if day == 2:
             file.write_text("no records\n")
+        if day == 4:
+            pack(file)
         git("add", "-A")
         git("commit", "-m", f"day {day}")
     assert main(["history", "--git", str(tmp_path / file), "--out", "out"]) == 0
     capsys.readouterr()
     assert main(["history", "--git", "results/cpu", "--out", "out"]) == 0
     said = capsys.readouterr().out
-    assert "2 runs from 2026-01-01" in said
+    assert "3 runs from 2026-01-01" in said
     assert ":results/cpu/records.jsonl is left out: " in said
-    assert str(tmp_path) not in said.partition("2 runs")[0]
+    assert str(tmp_path) not in said.partition("3 runs")[0]
     frame = pd.read_csv("out/history.csv")
-    assert frame["name"].str.endswith(":results/cpu/records.jsonl").all()
+    names = [name.partition(":")[2] for name in dict.fromkeys(frame["name"])]
+    assert names == [str(file), str(file), f"{file}.gz"]
+
+
+def test_of_a_run_that_went_on_the_last_version_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever git tells it; another that began in the same second elsewhere is another."""
+    monkeypatch.chdir(tmp_path)
+    for name, day, share in (("longer", 1, 1.0), ("shorter", 1, 0.9), ("other", 2, 1.0)):
+        path = tmp_path / "runs" / name / "records.jsonl"
+        write(path, day, {})
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join(lines[: int(share * len(lines))]))
+    write(tmp_path / "runs" / "elsewhere" / "records.jsonl", 1, {}, environment(cpu="another"))
+    assert main(["history", "runs", "--out", "out"]) == 0
+    names = {Path(name).parent.name for name in pd.read_csv("out/history.csv")["name"]}
+    assert names == {"longer", "other", "elsewhere"}
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,12 @@ from bench.method.comparisons import (
     METHODS,
     comparisons,
 )
-from bench.method.interleaved import INTERLEAVED, interleaved
 from bench.method.proof import proof
 from bench.method.proof_figure import Kind, draw, title
 from bench.method.proof_report import markdown, summary
 from tests.bench.method.made_up import OFF, TRUE, recording, written
 
-NAMES = ("proof.csv", "interleaved.csv", "proof.png", "proof.svg", "digests.json")
+NAMES = ("proof.csv", "proof.png", "proof.svg", "digests.json")
 APARTS = (0.001, 0.002, -0.001, 0.004, 0.003)
 
 
@@ -81,8 +80,6 @@ def test_a_stale_table_is_found(tmp_path: Path) -> None:
     assert len(list(stale_proof(tmp_path / PROOF.name))) == 1
     frame = proof([recording(TRUE, OFF)], LENGTHS_S)
     frame.to_csv(tmp_path / PROOF.name, index=False)
-    assert len(list(stale_proof(tmp_path / PROOF.name))) == 1
-    interleaved([recording(TRUE, OFF)]).to_csv(tmp_path / INTERLEAVED, index=False)
     assert list(stale_proof(tmp_path / PROOF.name)) == []
     frame.assign(sd_pct=1.0).to_csv(tmp_path / PROOF.name, index=False)
     assert len(list(stale_proof(tmp_path / PROOF.name))) == 1

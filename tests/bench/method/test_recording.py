@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from bench.environment import Machine, Source
+from bench.line_files import pack
 from bench.method.lines import SCHEMA_VERSION, Parameters, decode, encode
 from bench.method.recording import (
     RefusedError,
     appending,
     check_same,
     path_of,
+    paths_in,
     read,
     set_aside,
 )
@@ -128,6 +130,20 @@ def test_what_was_recorded_otherwise_is_not_gone_on_with(
 
 def check(parameters: Parameters, machine: Machine, source: Source) -> None:
     check_same(Path("quiet.jsonl"), header(), parameters, machine, source)
+
+
+def test_a_packed_recording_is_read_kept_and_gone_on_with(tmp_path: Path) -> None:
+    """By its plain name; what goes on with it makes it plain."""
+    path = written(tmp_path, CONTENT)
+    pack(path)
+    assert paths_in(tmp_path) == [path]
+    assert read(path) == CONTENT
+    with appending(path):
+        assert read(path) == CONTENT
+    assert list(tmp_path.iterdir()) == [path]
+    pack(path)
+    assert set_aside(path) == tmp_path / "quiet-64px.1.jsonl"
+    assert paths_in(tmp_path) == []
 
 
 def test_earlier_recordings_are_kept(tmp_path: Path) -> None:
