@@ -34,9 +34,18 @@ from se_models.blocks import SEBlock
 from se_models.config import Placement
 from se_models.fused.eligibility import BOTTLENECK
 from se_models.fused.folding import FoldedConv, affine, is_pointwise
-from se_models.fused.operators import excite, squeeze, squeeze_excite, tail_, tail_squeeze_, wide
+from se_models.fused.operators import (
+    excite,
+    excite_scale,
+    squeeze,
+    squeeze_excite,
+    squeeze_excite_tail_,
+    tail_,
+    tail_squeeze_,
+)
 from se_models.fused.packed import can_pack
 from se_models.fused.pointwise import can_take_along
+from se_models.fused.shapes import wide
 from se_models.squeeze_excitation import SqueezeExcitation
 
 
@@ -72,19 +81,30 @@ class Excitation(nn.Module):
         self.register_buffer("factor", factor, persistent=False)
 
     def forward(self, squeezed: Tensor) -> Tensor:
-        gate: Tensor = excite(
-            squeezed, self.weight1, self.bias1, self.weight2, self.bias2, self.factor
-        )
+        gate: Tensor = excite(squeezed, *self.layers())
         return gate
 
     def of_map(self, x: Tensor) -> Tensor:
         """The gates that follow from the means of ``x``."""
         if not can_pack(x):  # a call is nothing beside a launch, and a compiler's trace has none
             return self(squeeze(x, False))
-        gate: Tensor = squeeze_excite(
-            x, self.weight1, self.bias1, self.weight2, self.bias2, self.factor
-        )
+        gate: Tensor = squeeze_excite(x, *self.layers())
         return gate
+
+    def tail_(
+        self, x: Tensor, shortcut: Tensor | None, bias: Tensor | None, shortcut_gate: Tensor | None
+    ) -> None:
+        """A tail by the gates that follow from the means of ``x``, in place."""
+        squeeze_excite_tail_(x, *self.layers(), shortcut, bias, shortcut_gate)
+
+    def scale(self, x: Tensor, squeezed: Tensor) -> Tensor:
+        """``x`` times the gates that follow from ``squeezed``."""
+        scaled: Tensor = excite_scale(x, squeezed, *self.layers())
+        return scaled
+
+    def layers(self) -> tuple[Tensor | None, ...]:
+        """What the operators take."""
+        return self.weight1, self.bias1, self.weight2, self.bias2, self.factor
 
 
 class HandedOn(NamedTuple):
@@ -149,6 +169,11 @@ class FusedBlock(nn.Module):
     def forward(self, given: HandedOn) -> HandedOn:
         """What the block makes of ``given``, which is left as it is."""
         x, means, pending = given
+        if self.placement == "pre" and pending is None and self._scales_at_once(x):
+            assert self.excitation is not None
+            assert means is not None
+            h = self._ahead_of_last(self.excitation.scale(x, means), None, relu=True)
+            return self._last_and_tail(h, *self._shortcut(x, None))
         gate = self._gate(means) if self.wants_means else None
         x_gate = _product(pending, gate if self.placement == "pre" else None)
         shortcut_gate = _product(pending, gate if self.placement == "identity" else None)
@@ -158,11 +183,10 @@ class FusedBlock(nn.Module):
                 return self._last_and_tail(h, *self._shortcut(x, shortcut_gate), gate=gate)
             case "standard" | "prenorm":
                 y = self.last(self._ahead_of_last(x, x_gate, relu=True))
-                gate = self._gate_of_map(y)
-                return self._tail(y, *self._shortcut(x, shortcut_gate), gate)
+                return self._gated_tail(y, *self._shortcut(x, shortcut_gate))
             case "post":
                 h = self._ahead_of_last(x, x_gate, relu=True)
-                return self._gated(self._last_and_tail(h, *self._shortcut(x, shortcut_gate)))
+                return self._gated(*self._tail_and_gate(h, *self._shortcut(x, shortcut_gate)))
             case "inner":
                 h, h_gate = self._ahead_of_inner(x, x_gate)
                 return self._last_and_tail(h, *self._shortcut(x, shortcut_gate), h_gate=h_gate)
@@ -174,11 +198,25 @@ class FusedBlock(nn.Module):
         """Whether its convolutions of the block's input can all take a gate along."""
         return self.first.is_product and (self.downsample is None or self.downsample.is_product)
 
-    def _gated(self, tail: HandedOn) -> HandedOn:
+    def _scales_at_once(self, x: Tensor) -> bool:
+        """Whether the gate of ``x`` multiplies it, and nothing else."""
+        return can_pack(x) and not self.first.takes_along(x)
+
+    def _tail_and_gate(
+        self, h: Tensor, shortcut: Tensor, shortcut_gate: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The last convolution of h and the tail, the means of that, and their gate."""
+        assert self.excitation is not None
+        if self.last.takes_along(h):
+            return self.last.as_product().tailed_and_excited(
+                h, shortcut, shortcut_gate, self.excitation.layers()
+            )
+        y, means, _ = self._tail(self.last(h), shortcut, shortcut_gate, None)
+        assert means is not None
+        return y, means, self._gate(means)
+
+    def _gated(self, y: Tensor, squeezed: Tensor, gate: Tensor) -> HandedOn:
         """The end of ``post``: what the tail left, times the gate that follows from its means."""
-        y, squeezed = tail.map, tail.means
-        assert squeezed is not None
-        gate = self._gate(squeezed)
         means = squeezed * gate if self.tells_means else None
         if not self.map_is_read:
             return HandedOn(y, means, None)
@@ -218,14 +256,15 @@ class FusedBlock(nn.Module):
         """
         if can_pack(x):
             h = self._ahead_of_last(x, gate, relu=True)
-            own = self._gate_of_map(h)
             if self.last.takes_along(h):
-                return h, own
-        else:
-            h = self._ahead_of_last(x, gate, relu=False)
-            if self.last.gates_weights(h):
-                return h, self._gate(tail_squeeze_(h, None, None, None, None))
-            own = self._gate(squeeze(h, True))
+                return h, self._gate_of_map(h)
+            assert self.excitation is not None
+            self.excitation.tail_(h, None, None, None)
+            return h, None
+        h = self._ahead_of_last(x, gate, relu=False)
+        if self.last.gates_weights(h):
+            return h, self._gate(tail_squeeze_(h, None, None, None, None))
+        own = self._gate(squeeze(h, True))
         tail_(h, None, own, None, None)
         return h, None
 
@@ -265,6 +304,14 @@ class FusedBlock(nn.Module):
             return HandedOn(y, means, None)
         y = self.last(h) if h_gate is None else self.last.scaled(h, h_gate)
         return self._tail(y, shortcut, shortcut_gate, gate)
+
+    def _gated_tail(self, y: Tensor, shortcut: Tensor, shortcut_gate: Tensor | None) -> HandedOn:
+        """The tail, in place, by the gate that follows from the means of ``y``."""
+        if self.squeezes or not can_pack(y):
+            return self._tail(y, shortcut, shortcut_gate, self._gate_of_map(y))
+        assert self.excitation is not None
+        self.excitation.tail_(y, shortcut, self.bias, shortcut_gate)
+        return HandedOn(y, None, None)
 
     def _tail(
         self, y: Tensor, shortcut: Tensor, shortcut_gate: Tensor | None, gate: Tensor | None

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from se_models.fused.cuda.arrivals import arrivals
-from se_models.fused.operators import layout_of
+from se_models.fused.shapes import layout_of
 
 # Forwards ahead of a capture, on a stream of their own: libraries choose and set up what a capture
 # forbids. As torch's documentation has it.

@@ -7,13 +7,19 @@ A block with SE is made of three, in the order squeeze, excite, tail, or of thei
     tail_(x)           x <- relu(x * gate + bias + shortcut * shortcut_gate)
     tail_squeeze_(x)   the same, and the mean over H and W of what it leaves (B, C)
     scale(x, gate)     x * gate, of every ``stride``-th row and column
-    squeeze_excite(x)  squeeze and excite at one call, for what a call takes
+
+Three are several at one call, for what a call takes on the CPU:
+
+    squeeze_excite(x)        squeeze and excite
+    squeeze_excite_tail_(x)  and the tail behind them, by that gate
+    excite_scale(x, z)       excite and scale
 
 Two are for 1x1 convolutions, with what stands around them:
 
     pointwise(x)           relu((W (x * x_gate) + bias) * gate + shift + shortcut * shortcut_gate),
                            of every ``stride``-th row and column; without its ReLU unless ``relu``
     pointwise_squeeze(x)   the same, and its mean over H and W (B, C)
+    pointwise_squeeze_excite(x)   and the gate that follows from these
 
 Their weights lie in blocks of outputs, ``(blocks, inputs, outputs of a block)``, and what comes
 out is channels_last. Their kernels are for float32 on the CPU alone.
@@ -27,8 +33,8 @@ Means, gates, factors and biases are float32, for maps of half precision too,
 and float64 for maps of float64; weights are of the map's dtype.
 
 Here stands what holds on any device: the schemas, a reference in plain PyTorch
-that runs where there is no kernel, shapes for tracing, and arithmetic for
-torch's FLOP counter. Kernels take the reference's place for their device
+that runs where there is no kernel, and arithmetic for torch's FLOP counter;
+`shapes` has those for tracing. Kernels take the reference's place for their device
 (``cpu/kernels.cpp``, ``cuda/kernels.cu``). There are no gradients.
 """
 
@@ -43,22 +49,28 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.flop_counter import register_flop_formula
 
+from se_models.fused.shapes import LAYERS, SHAPES, layout_of, wide
+
 NAMESPACE = "se_models"
-_TAIL = "(Tensor(a!) x, Tensor? shortcut, Tensor? gate, Tensor? bias, Tensor? shortcut_gate)"
+_ADDED = "Tensor? bias, Tensor? shortcut_gate"
+_TAIL = f"(Tensor(a!) x, Tensor? shortcut, Tensor? gate, {_ADDED})"
 _POINTWISE = (
-    "(Tensor x, Tensor weight, Tensor? bias, Tensor? x_gate, int stride, Tensor? shortcut, "
-    "Tensor? gate, Tensor? shift, Tensor? shortcut_gate, bool relu)"
+    "Tensor x, Tensor weight, Tensor? bias, Tensor? x_gate, int stride, Tensor? shortcut, "
+    "Tensor? gate, Tensor? shift, Tensor? shortcut_gate, bool relu"
 )
 _LAYERS = "Tensor weight1, Tensor? bias1, Tensor weight2, Tensor? bias2, Tensor? factor"
 SCHEMAS = (
     "squeeze(Tensor x, bool relu) -> Tensor",
     f"excite(Tensor squeezed, {_LAYERS}) -> Tensor",
-    f"squeeze_excite(Tensor x, {_LAYERS}) -> Tensor",
     f"tail_{_TAIL} -> ()",
     f"tail_squeeze_{_TAIL} -> Tensor",
     "scale(Tensor x, Tensor gate, int stride) -> Tensor",
-    f"pointwise{_POINTWISE} -> Tensor",
-    f"pointwise_squeeze{_POINTWISE} -> (Tensor, Tensor)",
+    f"squeeze_excite(Tensor x, {_LAYERS}) -> Tensor",
+    f"squeeze_excite_tail_(Tensor(a!) x, {_LAYERS}, Tensor? shortcut, {_ADDED}) -> ()",
+    f"excite_scale(Tensor x, Tensor squeezed, {_LAYERS}) -> Tensor",
+    f"pointwise({_POINTWISE}) -> Tensor",
+    f"pointwise_squeeze({_POINTWISE}) -> (Tensor, Tensor)",
+    f"pointwise_squeeze_excite({_POINTWISE}, {_LAYERS}) -> (Tensor, Tensor, Tensor)",
 )
 
 # What each operator computes wherever no kernel stands in, by its name.
@@ -69,11 +81,6 @@ for _schema in SCHEMAS:
     _library.define(_schema, tags=(torch.Tag.pt2_compliant_tag,))
 
 
-def wide(dtype: torch.dtype) -> torch.dtype:
-    """The dtype of means, gates, factors and biases for maps of ``dtype``."""
-    return torch.float64 if dtype == torch.float64 else torch.float32
-
-
 def _reference(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """What an operator computes wherever no kernel stands in."""
 
@@ -82,14 +89,6 @@ def _reference(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         REFERENCES[name] = function
         return function
 
-    return register
-
-
-def _shapes(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """What an operator returns, without computing it."""
-    register: Callable[[Callable[..., Any]], Callable[..., Any]] = torch.library.register_fake(
-        f"{NAMESPACE}::{name}", lib=_library
-    )
     return register
 
 
@@ -120,6 +119,27 @@ def _widened(squeezed: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Ten
 def _squeeze_excite(x: Tensor, *layers: Tensor | None) -> Tensor:
     gate: Tensor = excite(squeeze(x, False), *layers)  # by their kernels, where they have some
     return gate
+
+
+@_reference("squeeze_excite_tail_")
+def _squeeze_excite_tail(
+    x: Tensor,
+    weight1: Tensor,
+    bias1: Tensor | None,
+    weight2: Tensor,
+    bias2: Tensor | None,
+    factor: Tensor | None,
+    shortcut: Tensor | None,
+    *others: Tensor | None,
+) -> None:
+    gate = _squeeze_excite(x, weight1, bias1, weight2, bias2, factor)
+    tail_(x, shortcut, gate, *others)
+
+
+@_reference("excite_scale")
+def _excite_scale(x: Tensor, squeezed: Tensor, *layers: Tensor | None) -> Tensor:
+    scaled: Tensor = scale(x, excite(squeezed, *layers), 1)
+    return scaled
 
 
 @_reference("tail_")
@@ -190,83 +210,35 @@ def _pointwise_squeeze(x: Tensor, *others: Any) -> tuple[Tensor, Tensor]:
     return y, _squeeze(y, False)
 
 
-def layout_of(x: Tensor) -> torch.memory_format:
-    """Of what is made of ``x``: its own, and contiguous where it is neither of the two."""
-    if not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last):
-        return torch.channels_last
-    return torch.contiguous_format
+@_reference("pointwise_squeeze_excite")
+def _pointwise_squeeze_excite(x: Tensor, *others: Any) -> tuple[Tensor, Tensor, Tensor]:
+    y, means = pointwise_squeeze(x, *others[:-LAYERS])
+    return y, means, excite(means, *others[-LAYERS:])
 
 
-@_shapes("squeeze")
-def _squeeze_shapes(x: Tensor, _relu: bool) -> Tensor:
-    return x.new_empty(x.shape[:2], dtype=wide(x.dtype))
-
-
-@_shapes("excite")
-def _excite_shapes(
-    squeezed: Tensor,
-    _weight1: Tensor,
-    _bias1: Tensor | None,
-    weight2: Tensor,
-    *_others: Tensor | None,
-) -> Tensor:
-    return squeezed.new_empty((squeezed.shape[0], weight2.shape[0]))
-
-
-@_shapes("squeeze_excite")
-def _squeeze_excite_shapes(x: Tensor, *layers: Tensor | None) -> Tensor:
-    return _excite_shapes(_squeeze_shapes(x, False), *layers)
-
-
-@_shapes("tail_")
-def _tail_shapes(*_tensors: Tensor | None) -> None:
-    return None
-
-
-@_shapes("tail_squeeze_")
-def _tail_squeeze_shapes(x: Tensor, *_others: Tensor | None) -> Tensor:
-    return _squeeze_shapes(x, False)
-
-
-@_shapes("scale")
-def _scale_shapes(x: Tensor, _gate: Tensor, stride: int) -> Tensor:
-    return _empty_strided(x, x.shape[1], stride, layout_of(x))
-
-
-@_shapes("pointwise")
-def _pointwise_shapes(
-    x: Tensor, weight: Tensor, _bias: object, _x_gate: object, stride: int, *_others: object
-) -> Tensor:
-    blocks, _, outputs = weight.shape
-    return _empty_strided(x, blocks * outputs, stride, torch.channels_last)
-
-
-@_shapes("pointwise_squeeze")
-def _pointwise_squeeze_shapes(x: Tensor, *others: Any) -> tuple[Tensor, Tensor]:
-    y = _pointwise_shapes(x, *others)
-    return y, _squeeze_shapes(y, False)
-
-
-def _empty_strided(x: Tensor, channels: int, stride: int, layout: torch.memory_format) -> Tensor:
-    """A map of every ``stride``-th row and column of ``x``."""
-    batch, _, height, width = x.shape
-    rows, columns = (height + stride - 1) // stride, (width + stride - 1) // stride
-    return torch.empty(
-        (batch, channels, rows, columns), dtype=x.dtype, device=x.device, memory_format=layout
-    )
-
+for _name, _shapes in SHAPES.items():
+    torch.library.register_fake(f"{NAMESPACE}::{_name}", _shapes, lib=_library)
 
 squeeze = torch.ops.se_models.squeeze.default
 excite = torch.ops.se_models.excite.default
-squeeze_excite = torch.ops.se_models.squeeze_excite.default
 tail_ = torch.ops.se_models.tail_.default
 tail_squeeze_ = torch.ops.se_models.tail_squeeze_.default
 scale = torch.ops.se_models.scale.default
+squeeze_excite = torch.ops.se_models.squeeze_excite.default
+squeeze_excite_tail_ = torch.ops.se_models.squeeze_excite_tail_.default
+excite_scale = torch.ops.se_models.excite_scale.default
 pointwise = torch.ops.se_models.pointwise.default
 pointwise_squeeze = torch.ops.se_models.pointwise_squeeze.default
+pointwise_squeeze_excite = torch.ops.se_models.pointwise_squeeze_excite.default
 
 
-@register_flop_formula([torch.ops.se_models.excite, torch.ops.se_models.squeeze_excite])
+@register_flop_formula(
+    [
+        torch.ops.se_models.excite,
+        torch.ops.se_models.squeeze_excite,
+        torch.ops.se_models.squeeze_excite_tail_,
+    ]
+)
 def _excite_flops(
     squeezed: tuple[int, ...],
     weight1: tuple[int, int],
@@ -275,12 +247,24 @@ def _excite_flops(
     *_others: object,
     **_kwargs: object,
 ) -> int:
+    return _flops_of_layers(squeezed, weight1, weight2)
+
+
+def _flops_of_layers(
+    squeezed: tuple[int, ...], weight1: tuple[int, int], weight2: tuple[int, int]
+) -> int:
     """Two for each multiply-add of both layers, as torch's counter has it.
 
     It counts products of matrices and convolutions only, so the operators that
     have none count as nothing.
     """
     return 2 * squeezed[0] * (math.prod(weight1) + math.prod(weight2))
+
+
+@register_flop_formula([torch.ops.se_models.excite_scale])
+def _excite_scale_flops(_x: object, *excites: Any, **_kwargs: object) -> int:
+    squeezed, weight1, _, weight2 = excites[:4]
+    return _flops_of_layers(squeezed, weight1, weight2)
 
 
 @register_flop_formula([torch.ops.se_models.pointwise, torch.ops.se_models.pointwise_squeeze])
@@ -293,6 +277,23 @@ def _pointwise_flops(
     *_others: object,
     **_kwargs: object,
 ) -> int:
+    return _flops_of_pointwise(x, weight, stride)
+
+
+def _flops_of_pointwise(
+    x: tuple[int, int, int, int], weight: tuple[int, int, int], stride: int
+) -> int:
     """Those of the convolution."""
     batch, _, height, width = x
     return 2 * batch * -(-height // stride) * -(-width // stride) * math.prod(weight)
+
+
+@register_flop_formula([torch.ops.se_models.pointwise_squeeze_excite])
+def _pointwise_squeeze_excite_flops(
+    x: tuple[int, int, int, int], *others: Any, **_kwargs: object
+) -> int:
+    weight, _, _, stride = others[:4]
+    blocks, _, outputs = weight
+    means = (x[0], blocks * outputs)
+    weight1, _, weight2 = others[-LAYERS:][:3]
+    return _flops_of_pointwise(x, weight, stride) + _flops_of_layers(means, weight1, weight2)

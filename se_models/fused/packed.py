@@ -19,6 +19,7 @@ from torch import Tensor
 KINDS = 2
 
 _mkldnn: Any = getattr(torch.ops, "mkldnn", None)
+_HAS_OPERATORS = hasattr(_mkldnn, "_convolution_pointwise")
 
 
 class PackedConvolution:
@@ -71,10 +72,10 @@ class PackedConvolution:
 def can_pack(x: Tensor) -> bool:
     """Whether a convolution of ``x`` may use packed weights here and now."""
     return (
-        x.device.type == "cpu"
+        x.is_cpu
         and x.dtype == torch.float32
         and type(x) is Tensor
         and not torch.compiler.is_compiling()
         and torch.backends.mkldnn.is_available()
-        and hasattr(_mkldnn, "_convolution_pointwise")
+        and _HAS_OPERATORS
     )

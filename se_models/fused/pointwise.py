@@ -76,6 +76,27 @@ class PointwiseConvolution:
             return y, means
         return operators.pointwise(*arguments), None
 
+    def tailed_and_excited(
+        self,
+        x: Tensor,
+        shortcut: Tensor,
+        shortcut_gate: Tensor | None,
+        layers: tuple[Tensor | None, ...],
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The convolution and a tail without a gate, the means of that, and their gate.
+
+        Args:
+            x: what is convolved.
+            shortcut: what is added, like the result.
+            shortcut_gate: which ``shortcut`` is multiplied by, ``(B, out)``.
+            layers: of the excitation, as `operators.excite` takes them.
+        """
+        y, means, gate = operators.pointwise_squeeze_excite(
+            x, self._weight, self._bias, None, self._stride, shortcut, None, None, shortcut_gate,
+            True, *layers,
+        )  # fmt: skip
+        return y, means, gate
+
 
 def is_blocked(weight: Tensor) -> bool:
     """Whether a 1x1 convolution's weights can be laid out in blocks worth multiplying by."""

@@ -9,7 +9,6 @@
 #include "lanes.h"
 #include "map.h"
 #include "pieces.h"
-#include "squeeze.h"
 
 namespace {
 
@@ -197,12 +196,6 @@ Tensor excite(
                          gate.mutable_data_ptr<acc_t>());
   });
   return gate;
-}
-
-Tensor squeeze_excite(
-    const Tensor& x, const Tensor& weight1, const OptionalTensor& bias1, const Tensor& weight2,
-    const OptionalTensor& bias2, const OptionalTensor& factor) {
-  return excite(squeeze(x, false), weight1, bias1, weight2, bias2, factor);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 
 #include <torch/library.h>
 
+#include "calls.h"
 #include "excite.h"
 #include "gradients.h"
 #include "pointwise.h"
@@ -21,19 +22,23 @@
 TORCH_LIBRARY_IMPL(se_models, CPU, m) {
   m.impl("squeeze", TORCH_FN(squeeze));
   m.impl("excite", TORCH_FN(excite));
-  m.impl("squeeze_excite", TORCH_FN(squeeze_excite));
   m.impl("tail_", TORCH_FN(tail_));
   m.impl("tail_squeeze_", TORCH_FN(tail_squeeze_));
   m.impl("scale", TORCH_FN(scale));
+  m.impl("squeeze_excite", TORCH_FN(squeeze_excite));
+  m.impl("squeeze_excite_tail_", TORCH_FN(squeeze_excite_tail_));
+  m.impl("excite_scale", TORCH_FN(excite_scale));
 #ifdef SE_MODELS_POINTWISE
   m.impl("pointwise", TORCH_FN(pointwise));
   m.impl("pointwise_squeeze", TORCH_FN(pointwise_squeeze));
+  m.impl("pointwise_squeeze_excite", TORCH_FN(pointwise_squeeze_excite));
 #endif
 }
 
 TORCH_LIBRARY_IMPL(se_models, Autograd, m) {
   for (const char* name : {"squeeze", "excite", "tail_", "tail_squeeze_", "scale", "squeeze_excite",
-                           "pointwise", "pointwise_squeeze"}) {
+                           "squeeze_excite_tail_", "excite_scale", "pointwise",
+                           "pointwise_squeeze", "pointwise_squeeze_excite"}) {
     m.impl(name, torch::CppFunction::makeFromBoxedFunction<&refuse_gradients>());
   }
 }

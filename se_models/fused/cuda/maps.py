@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from se_models.fused.cuda.launch import MOST_BLOCKS
-from se_models.fused.operators import layout_of
+from se_models.fused.shapes import layout_of
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 # Of one launch: half of what an index of 32 bits counts, so that none overflows past the end.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from se_models.fused import operators
-from se_models.fused.operators import wide
+from se_models.fused.shapes import wide
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float16, torch.float64]
 # How far max|a - b| / max|b| may be from float64, of what is stored in each dtype.

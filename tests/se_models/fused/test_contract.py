@@ -8,7 +8,16 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from se_models.fused.operators import excite, scale, squeeze, squeeze_excite, tail_, tail_squeeze_
+from se_models.fused.operators import (
+    excite,
+    excite_scale,
+    scale,
+    squeeze,
+    squeeze_excite,
+    squeeze_excite_tail_,
+    tail_,
+    tail_squeeze_,
+)
 from tests.se_models.fused.maps import (
     drawn,
     transposed,
@@ -25,6 +34,8 @@ def test_gradients_are_refused() -> None:
         (squeeze, (drawn(2, 6, 5, 4).requires_grad_(), False)),
         (excite, (gate, *layers)),
         (squeeze_excite, (drawn(2, 6, 5, 4).requires_grad_(), *layers)),
+        (squeeze_excite_tail_, (x, *layers, drawn(2, 6, 5, 4), None, gate)),
+        (excite_scale, (x, gate, *layers)),
         (tail_, (x, None, gate, None, None)),
         (tail_squeeze_, (x, None, gate, None, None)),
         (scale, (x, gate, 1)),
@@ -46,6 +57,10 @@ def samples() -> list[tuple[Any, tuple[Any, ...]]]:
         (excite, (drawn(2, 6), *layers)),
         (excite, (drawn(6, 2).T, *layers)),
         (squeeze_excite, (pixels, *layers)),
+        (squeeze_excite_tail_, (x.clone(), *layers, drawn(2, 6, 5, 4), drawn(6), gate)),
+        (squeeze_excite_tail_, (pixels.clone(), *layers, None, None, None)),
+        (excite_scale, (x, drawn(2, 6), *layers)),
+        (excite_scale, (pixels, drawn(2, 6), *layers)),
         (tail_, (x.clone(), drawn(2, 6, 5, 4), gate, None, None)),
         (tail_squeeze_, (x.clone(), drawn(2, 6, 5, 4), gate, drawn(6), gate)),
         (tail_squeeze_, (pixels.clone(), None, None, None, None)),
@@ -67,7 +82,7 @@ def test_the_counter_knows_their_arithmetic() -> None:
     with FlopCounterMode(display=False) as counter:
         for operator, arguments in samples():
             operator(*arguments)
-    assert counter.get_total_flops() == 3 * (2 * 2 * (2 * 6 * 3))
+    assert counter.get_total_flops() == 7 * (2 * 2 * (2 * 6 * 3))
 
 
 @pytest.mark.parametrize(

@@ -102,14 +102,14 @@ def fused_of(names: Counter[str]) -> dict[str, int]:
     [
         # 8 blocks, of which the last also tells what the pooling would take.
         ("none", {"tail_": 7, "tail_squeeze_": 1}),
-        ("standard", {"squeeze_excite": 8, "tail_": 7, "tail_squeeze_": 1}),
-        ("prenorm", {"squeeze_excite": 8, "tail_": 7, "tail_squeeze_": 1}),
+        ("standard", {"squeeze_excite_tail_": 7, "squeeze_excite": 1, "tail_squeeze_": 1}),
+        ("prenorm", {"squeeze_excite_tail_": 7, "squeeze_excite": 1, "tail_squeeze_": 1}),
         # The last map is looked at by none, but for its means.
         ("post", {"excite": 8, "tail_": 7, "tail_squeeze_": 8}),
         # Every tail tells the means that the next block wants; the stem's map is looked at.
-        ("pre", {"excite": 8, "tail_squeeze_": 8, "squeeze": 1, "scale": 8}),
+        ("pre", {"excite_scale": 8, "tail_squeeze_": 8, "squeeze": 1}),
         ("identity", {"excite": 8, "tail_squeeze_": 8, "squeeze": 1, SCALED: 3}),
-        ("inner", {"squeeze_excite": 8, "tail_": 15, "tail_squeeze_": 1}),
+        ("inner", {"squeeze_excite_tail_": 8, "tail_": 7, "tail_squeeze_": 1}),
     ],
 )
 def test_a_block_is_few_passes(placement: Any, expected: dict[str, int], trunk: Any) -> None:
@@ -152,7 +152,7 @@ def test_means_are_taken_ahead_of_a_pointwise_convolution(
         ("standard", {"squeeze_excite": 16, "pointwise": 15, "pointwise_squeeze": 1}),
         ("prenorm", {"squeeze_excite": 16, "pointwise": 15, "pointwise_squeeze": 1}),
         # Gates are multiplied into the convolutions of the block behind: 15 and 3 projections.
-        ("post", {"excite": 16, "pointwise": 18, "pointwise_squeeze": 16}),
+        ("post", {"pointwise": 18, "pointwise_squeeze_excite": 16}),
         ("pre", {"squeeze": 1, "excite": 16, "pointwise": 16, "pointwise_squeeze": 16}),
         ("identity", {"squeeze": 1, "excite": 16, "pointwise": 4, "pointwise_squeeze": 16}),
         ("inner", {"squeeze_excite": 16, "pointwise": 15, "pointwise_squeeze": 1}),

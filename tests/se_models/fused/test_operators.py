@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from se_models.fused.operators import (
+    REFERENCES,
     excite,
     scale,
     squeeze,
-    squeeze_excite,
     tail_,
     tail_squeeze_,
-    wide,
 )
+from se_models.fused.shapes import wide
 from tests.se_models.fused.maps import (
     DTYPES,
     LAYOUTS,
@@ -101,17 +101,27 @@ def test_an_excitation_is_two_layers(
         assert off(function(*by_unit), exact) <= 1e-5
 
 
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_squeeze_and_excite_are_one_call(dtype: torch.dtype) -> None:
-    """That computes the very same as two."""
-    x = drawn(2, 37, 5, 6, dtype=dtype)
+def test_several_at_one_call_are_the_very_same(dtype: torch.dtype, layout: Any) -> None:
+    """Of squeeze, excite, tail and scale, by kernels; the references call these one by one."""
+    x = drawn(2, 37, 5, 6, dtype=dtype).contiguous(memory_format=layout)
+    shortcut = drawn(2, 37, 5, 6, dtype=dtype).contiguous(memory_format=layout)
     layers = (
         drawn(9, 37, dtype=dtype), drawn(9, dtype=dtype), drawn(37, 9, dtype=dtype), None,
         drawn(37, dtype=wide(dtype)),
     )  # fmt: skip
-    gate = excite(squeeze(x, False), *layers)
-    assert torch.equal(squeeze_excite(x, *layers), gate)
-    assert torch.equal(reference("squeeze_excite")(x, *layers), gate)
+    bias, shortcut_gate = drawn(37, dtype=wide(dtype)), drawn(2, 37, dtype=wide(dtype))
+    means = squeeze(x, False)
+    gate = excite(means, *layers)
+    finished = x.clone(memory_format=torch.preserve_format)
+    tail_(finished, shortcut, gate, bias, shortcut_gate)
+    for by in (lambda name: getattr(torch.ops.se_models, name), REFERENCES.__getitem__):
+        assert torch.equal(by("squeeze_excite")(x, *layers), gate)
+        assert torch.equal(by("excite_scale")(x, means, *layers), scale(x, gate, 1))
+        y = x.clone(memory_format=torch.preserve_format)
+        by("squeeze_excite_tail_")(y, *layers, shortcut, bias, shortcut_gate)
+        assert torch.equal(y, finished)
 
 
 @pytest.mark.parametrize("gates", [3, 64])

@@ -93,7 +93,7 @@ def test_what_cannot_be_packed_for_runs_as_it_is(x: torch.Tensor) -> None:
 
 def test_without_the_operators_it_runs_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a torch that has none, or has named them anew."""
-    monkeypatch.setattr(packed, "_mkldnn", None)
+    monkeypatch.setattr(packed, "_HAS_OPERATORS", False)
     x = torch.zeros(1, 16, 5, 5)
     assert calls(FoldedConv(CONVOLUTIONS[2], None, packs=True), x)[CONVOLVE] == 0
     assert not can_pack(x)

@@ -15,7 +15,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from se_models.fused import pointwise as ours
 from se_models.fused.folding import FoldedConv
-from se_models.fused.operators import pointwise, pointwise_squeeze
+from se_models.fused.operators import (
+    excite,
+    pointwise,
+    pointwise_squeeze,
+    pointwise_squeeze_excite,
+)
 from se_models.fused.pointwise import PointwiseConvolution, can_take_along
 from tests.se_models.fused.agreement import calls
 from tests.se_models.fused.maps import (
@@ -44,6 +49,10 @@ SIZES = [
     (1, 3, 5, 1, 1), (2, 16, 64, 7, 7), (1, 70, 24, 9, 4), (3, 33, 96, 5, 6), (1, 64, 48, 14, 14),
     (2, 8, 16, 20, 19), (1, 256, 128, 28, 28),
 ]  # fmt: skip
+
+
+# Of an excitation of 24 channels.
+LAYERS = (drawn(3, 24), drawn(3), drawn(24, 3), None, drawn(24))
 
 
 @pytest.fixture(params=[1, 3], ids=["one thread", "three threads"])
@@ -160,6 +169,18 @@ def test_any_size_will_do(
     assert torch.equal(without_means, y)
 
 
+@pytest.mark.parametrize("relu", [True, False])
+def test_with_its_gate_it_is_one_call(relu: bool) -> None:
+    """That computes the very same as two."""
+    x, weight, bias, x_gate, stride, tail = arguments_of((2, 19, 24, 6, 5), 2, "cxsgbh")
+    arguments = (x, blocked(weight), bias, x_gate, stride, *tail, relu)
+    y, means = pointwise_squeeze(*arguments)
+    gate = excite(means, *LAYERS)
+    for function in (pointwise_squeeze_excite, reference("pointwise_squeeze_excite")):
+        for found, expected in zip(function(*arguments, *LAYERS), (y, means, gate), strict=True):
+            assert torch.equal(found, expected)
+
+
 @pytest.mark.parametrize("view", [unaligned, window, transposed])
 def test_any_view_will_do(view: Any) -> None:
     """As x, and as the shortcut."""
@@ -201,6 +222,9 @@ def test_torch_finds_no_fault() -> None:
         arguments = (x, blocked(weight), bias, x_gate, stride, *tail, False)
         for operator in (pointwise, pointwise_squeeze):
             torch.library.opcheck(operator, arguments)
+    x, weight, _, _, _, tail = arguments_of((2, 6, 24, 5, 4), 1, "s")
+    arguments = (x, blocked(weight), None, None, 1, *tail, True)
+    torch.library.opcheck(pointwise_squeeze_excite, (*arguments, *LAYERS))
 
 
 def test_the_counter_knows_their_arithmetic() -> None:
@@ -211,6 +235,10 @@ def test_the_counter_knows_their_arithmetic() -> None:
         with FlopCounterMode(display=False) as counter:
             operator(*arguments)
         assert counter.get_total_flops() == 2 * 2 * (3 * 2) * 6 * 20
+    x, weight, _, _, _, tail = arguments_of((2, 6, 24, 5, 4), 2, "s")
+    with FlopCounterMode(display=False) as counter:
+        pointwise_squeeze_excite(x, blocked(weight), None, None, 2, *tail, True, *LAYERS)
+    assert counter.get_total_flops() == 2 * 2 * ((3 * 2) * 6 * 24 + 24 * 3 + 3 * 24)
 
 
 @pytest.mark.parametrize(
@@ -240,9 +268,15 @@ def test_what_does_not_fit_is_refused(changed: dict[int, Any], told: str) -> Non
 def test_gradients_are_refused() -> None:
     """As by all fused operators."""
     x = drawn(1, 4, 3, 3).requires_grad_()
-    for operator in (pointwise, pointwise_squeeze):
+    asked = (x, torch.ones(1, 4, 8), None, None, 1, *[None] * 4, True)
+    layers = (torch.ones(2, 8), None, torch.ones(8, 2), None, None)
+    for operator, arguments in (
+        (pointwise, asked),
+        (pointwise_squeeze, asked),
+        (pointwise_squeeze_excite, (*asked, *layers)),
+    ):
         with pytest.raises(RuntimeError, match="is for inference: no argument may require grad"):
-            operator(x, torch.ones(1, 4, 8), None, None, 1, *[None] * 4, True)
+            operator(*arguments)
 
 
 def test_no_image_is_no_error() -> None:
