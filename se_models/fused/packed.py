@@ -72,10 +72,10 @@ class PackedConvolution:
 def can_pack(x: Tensor) -> bool:
     """Whether a convolution of ``x`` may use packed weights here and now."""
     return (
-        x.is_cpu
+        not torch.compiler.is_compiling()  # first, for a trace would hold the questions below
+        and x.is_cpu
         and x.dtype == torch.float32
         and type(x) is Tensor
-        and not torch.compiler.is_compiling()
         and torch.backends.mkldnn.is_available()
         and _HAS_OPERATORS
     )
