@@ -108,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
         subparsers, "exact", commands.exact, "compare what can be counted with a baseline",
         texts.EXACT, texts.EXACT_EXAMPLES,
     )  # fmt: skip
+    exact.set_defaults(failure=2)  # by the code 1 a build fails for what differs
     exact.add_argument(
         "--baseline", type=Path, default=Path("results/baseline"), metavar="DIR",
         help="folder of the baseline (default: %(default)s)",

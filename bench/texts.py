@@ -118,8 +118,8 @@ examples:
   %(prog)s                                     compare with results/baseline
   %(prog)s --update                            make the baseline anew, to be committed
 
-exit codes: 0 all is as it was; 1 something differs, or could not be counted; 2 there
-is no baseline, or wrong usage
+exit codes: 0 all is as it was; 1 something differs, and nothing else; 2 it could not
+be counted, there is no baseline, or wrong usage
 """
 GATE = """\
 Hold the times of this source against another revision's: a gate for CI.

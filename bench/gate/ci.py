@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 # Where GitHub Actions, and Gitea's and Forgejo's, take Markdown for a job's page.
@@ -27,3 +29,17 @@ def publish(markdown: str) -> None:
         if summary:
             with Path(summary).open("a", encoding="utf-8") as file:
                 file.write(f"{markdown}\n")
+
+
+def show(what: str, write: Callable[[], object]) -> None:
+    """Show what was found; that a disk is full, say, is no verdict."""
+    try:
+        write()
+    except Exception as error:
+        tell(f"warning: {what} could not be written: {error}")
+
+
+def tell(line: str) -> None:
+    """Say a line beside the report."""
+    with suppress(OSError):  # whoever read it may be gone
+        print(line, file=sys.stderr, flush=True)

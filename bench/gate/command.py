@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from bench.environment import Machine, describe_machine
-from bench.gate.ci import publish
+from bench.gate.ci import publish, show, tell
 from bench.gate.finding import Finding, compares, passes
 from bench.gate.report import Report, markdown, write_json
 from bench.gate.revisions import Repository
@@ -72,13 +70,13 @@ def gate(request: Request) -> int:
         try:
             return _gate(request)
         except (KeyboardInterrupt, asyncio.CancelledError):
-            _tell("interrupted; no process and no worktree is left behind")
+            tell("interrupted; no process and no worktree is left behind")
             return INTERRUPTED
         except (RevisionError, GateError, OSError) as error:
-            _tell(f"the gate could not compare: {error}")
+            tell(f"the gate could not compare: {error}")
         except Exception as error:  # a mistake of this suite's is none of head's
             line = " ".join(str(error).split())
-            _tell(f"the gate could not compare, by its own fault: {type(error).__name__}: {line}")
+            tell(f"the gate could not compare, by its own fault: {type(error).__name__}: {line}")
         return REFUSED
 
 
@@ -90,16 +88,16 @@ def _gate(request: Request) -> int:
             f"## Timing gate: passed\n\n`{request.package}` is what it was at the base, "
             f"`{commit[:12]}`: nothing was measured.\n"
         )
-        _show("the report", lambda: publish(nothing))
+        show("the report", lambda: publish(nothing))
         return PASSED
     started = time.monotonic()
     notes = repository.notes(commit)
     for note in notes:
-        _tell(f"note: {note}")
+        tell(f"note: {note}")
     with repository.trees(commit) as (base, head):
         sides = Sides(base, head, request.package, request.threads)
         comparison = Gate(
-            sides, request.variants, request.threshold, request.budget_s, request.seed, _tell
+            sides, request.variants, request.threshold, request.budget_s, request.seed, tell
         )
         findings = asyncio.run(comparison.run())
     code = _code(findings)  # and whatever fails from here on changes nothing of it
@@ -115,10 +113,10 @@ def _gate(request: Request) -> int:
         wall_s=time.monotonic() - started,
         machine=_machine(describe_machine(), request.threads),
     )
-    _show("the report", lambda: publish(markdown(report)))
-    _show(REPORT, lambda: write_json(report, request.out / REPORT))
+    show("the report", lambda: publish(markdown(report)))
+    show(REPORT, lambda: write_json(report, request.out / REPORT))
     if any(finding.known is not None for finding in findings):
-        _show("the picture", lambda: _draw(report, request.out))
+        show("the picture", lambda: _draw(report, request.out))
     return code
 
 
@@ -128,24 +126,11 @@ def _code(findings: Sequence[Finding]) -> int:
     return PASSED if compares(findings) else REFUSED
 
 
-def _show(what: str, show: Callable[[], object]) -> None:
-    """Show what was found; that a disk is full, say, is no verdict."""
-    try:
-        show()
-    except Exception as error:
-        _tell(f"warning: {what} could not be written: {error}")
-
-
 def _draw(report: Report, folder: Path) -> None:
     from bench.gate import figure  # matplotlib takes long to import
 
     figure.save(report, folder)
-    _tell(f"{REPORT} and a picture in {folder}")
-
-
-def _tell(line: str) -> None:
-    with suppress(OSError):  # whoever read it may be gone
-        print(line, file=sys.stderr, flush=True)
+    tell(f"{REPORT} and a picture in {folder}")
 
 
 def _machine(machine: Machine, threads: int) -> str:

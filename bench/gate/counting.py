@@ -88,7 +88,10 @@ class _Counter:
         exacts: list[Exact] = []
         versions: Versions | None = None
         for line in self._process.stdout:
-            told = msgspec.json.decode(line, type=Told)
+            try:
+                told = msgspec.json.decode(line, type=Told)
+            except msgspec.MsgspecError as error:  # as half a line of one that was killed
+                raise RuntimeError(f"a counting process said {line!r}: {error}") from error
             if isinstance(told, Versions):
                 versions = told
             else:

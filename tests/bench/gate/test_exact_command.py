@@ -63,6 +63,47 @@ def test_without_a_baseline_nothing_is_counted(
     assert "make it with --update" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("differs", [False, True])
+def test_a_summary_that_cannot_be_written_is_no_verdict(
+    differs: bool,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The exit code is what was found, and a line warns."""
+    before = tables.baseline()
+    before.write(tmp_path)
+    now = tables.changed(before, 0, "operators", 7) if differs else before
+    monkeypatch.setattr(exact_command, "count_all", lambda trials, tell: now)
+    monkeypatch.setenv(SUMMARY, str(tmp_path))
+    assert main(["exact", "--baseline", str(tmp_path)]) == int(differs)
+    assert "warning: the report could not be written: " in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("flags", [(), ("--update",)])
+@pytest.mark.parametrize(
+    "error", [RuntimeError("counting failed"), ImportError("no torch"), OSError(28, "disk full")]
+)
+def test_what_cannot_be_counted_is_no_difference(
+    error: Exception,
+    flags: tuple[str, ...],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It ends with another code, and a line says why."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    tables.baseline().write(tmp_path)
+    monkeypatch.setattr(exact_command, "count_all", fail)
+    assert main(["exact", "--baseline", str(tmp_path), *flags]) == 2
+    assert capsys.readouterr().err.endswith(f"exact: {error}\n")
+
+
 @pytest.mark.parametrize(
     ("process", "reason"),
     [
@@ -75,6 +116,13 @@ def test_without_a_baseline_nothing_is_counted(
 def test_a_process_that_fails_is_an_error(process: str, reason: str) -> None:
     """It names the trial that it was at."""
     with pytest.raises(RuntimeError, match=f"counting resnet18/none@.* failed: {reason}"):
+        counting.count_all(SMALL.trials(), lambda: None, (sys.executable, "-c", process))
+
+
+def test_half_a_line_is_an_error() -> None:
+    """As of a process that was killed while it wrote."""
+    process = "import sys; sys.stdin.read(); print('{')"
+    with pytest.raises(RuntimeError, match=r"a counting process said b'\{"):
         counting.count_all(SMALL.trials(), lambda: None, (sys.executable, "-c", process))
 
 
