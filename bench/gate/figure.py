@@ -54,9 +54,14 @@ def draw(report: Report) -> Figure:
 
 def title(report: Report) -> str:
     """What the gate says, in a line."""
-    slower = [finding.variant for finding in report.findings if finding.verdict == "regressed"]
-    if slower:
-        return f"Regressed: {', '.join(slower)}"
+    failing = []
+    for verdict in ("regressed", "broken"):
+        names = [finding.variant for finding in report.findings if finding.verdict == verdict]
+        if names:
+            failing.append(f"{verdict}: {', '.join(names)}")
+    if failing:
+        line = "; ".join(failing)
+        return line[0].upper() + line[1:]
     return f"Timing gate: {report.verdict}, nothing has regressed"
 
 

@@ -80,6 +80,7 @@ def test_the_picture_has_a_row_for_what_was_measured(tmp_path: Path) -> None:
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels[0] == "resnet18/standard-r16"
     assert set(labels) == {each.variant for each in FINDINGS if each.known}
-    assert title(REPORT) == "Regressed: resnet18/standard-r16"
+    assert title(REPORT) == "Regressed: resnet18/standard-r16; broken: resnet18/inner-r16"
+    assert title(replace(REPORT, findings=FINDINGS[1:4])) == "Broken: resnet18/inner-r16"
     assert "passed" in title(replace(REPORT, findings=FINDINGS[1:3]))
     assert [path.name for path in save(REPORT, tmp_path / "out")] == ["gate.png", "gate.svg"]
