@@ -13,7 +13,7 @@ import msgspec
 from bench.environment import Machine, describe_machine
 from bench.gate.ci import publish, show, tell
 from bench.gate.finding import Finding, compares, passes
-from bench.gate.report import Report, markdown, write_json
+from bench.gate.report import Report, markdown, unchanged, write_json
 from bench.gate.revisions import Repository
 from bench.gate.signals import terminated_as_by_ctrl_c
 from bench.gate.timing import Gate
@@ -83,15 +83,11 @@ def gate(request: Request) -> int:
 def _gate(request: Request) -> int:
     repository = Repository.around(Path.cwd(), request.package)
     commit = repository.merge_base(request.base)
+    notes = repository.notes(commit)
     if repository.is_unchanged_since(commit) and not request.even_if_equal:
-        nothing = (
-            f"## Timing gate: passed\n\n`{request.package}` is what it was at the base, "
-            f"`{commit[:12]}`: nothing was measured.\n"
-        )
-        show("the report", lambda: publish(nothing))
+        show("the report", lambda: publish(unchanged(request.package, commit, notes)))
         return PASSED
     started = time.monotonic()
-    notes = repository.notes(commit)
     for note in notes:
         tell(f"note: {note}")
     with repository.trees(commit) as (base, head):

@@ -58,16 +58,26 @@ def markdown(report: Report) -> str:
         f"{report.wall_s:.0f} s on {report.machine}, seed {report.seed}. Slower by more than "
         f"{100 * report.threshold:g} % and beyond doubt is a regression.",
         "",
-        *_listed(report),
+        *_listed(report.notes, _headlines(report.findings)),
         table(pd.DataFrame([_row(finding) for finding in report.findings])),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _listed(report: Report) -> list[str]:
-    """Notes and what a build fails for, each a line, and an empty one behind them."""
-    lines = [f"- Note: {note}." for note in report.notes]
-    lines += [f"- {line}" for line in _headlines(report.findings)]
+def unchanged(package: str, base: str, notes: Sequence[str]) -> str:
+    """The report where the package is what it was at the base."""
+    lines = [
+        "## Timing gate: passed",
+        "",
+        *_listed(notes),
+        f"`{package}` is what it was at the base, `{base[:12]}`: nothing was measured.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _listed(notes: Sequence[str], headlines: Sequence[str] = ()) -> list[str]:
+    """Notes and headlines, each a line, and an empty one behind them."""
+    lines = [*(f"- Note: {note}." for note in notes), *(f"- {line}" for line in headlines)]
     return [*lines, ""] if lines else []
 
 

@@ -75,6 +75,18 @@ def test_an_equal_head_passes(project: Path, capsys: pytest.CaptureFixture[str])
     assert "## Timing gate: passed" in capsys.readouterr().out
 
 
+def test_new_requirements_of_an_equal_head_are_noted(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Though nothing is measured: a slower dependency cannot be seen."""
+    (project / "constraints.txt").write_text("torch==2.14.1\n")
+    commit(project)
+    assert gate(*QUICK) == 0
+    told = capsys.readouterr().out
+    assert "- Note: requirements may have changed (constraints.txt): both sides run" in told
+    assert "nothing was measured" in told
+
+
 def test_a_faster_head_passes(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It is called improved; uncommitted changes are head's, and noted."""
     write(project, TOY.format(ms=1.8))
