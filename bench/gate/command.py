@@ -13,7 +13,14 @@ import msgspec
 from bench.environment import Machine, describe_machine
 from bench.gate.ci import publish, show, tell
 from bench.gate.finding import Finding, compares, passes
-from bench.gate.report import Report, markdown, unchanged, write_json
+from bench.gate.report import (
+    Report,
+    markdown,
+    refusal,
+    unchanged,
+    write_json,
+    write_refusal,
+)
 from bench.gate.revisions import Repository
 from bench.gate.signals import terminated_as_by_ctrl_c
 from bench.gate.timing import Gate
@@ -24,6 +31,7 @@ from bench.trial import Path as RunPath
 from bench.trial import Trial
 
 REPORT = "gate.json"
+_WRITTEN = (REPORT, "gate.png", "gate.svg")
 PASSED, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 # Every placement as written and fused.
 GRID = Grid(reductions=(16,), paths=(RunPath(), RunPath("fused")))
@@ -63,21 +71,22 @@ def _name(trial: Trial, *, with_workload: bool) -> str:
 def gate(request: Request) -> int:
     """Compare with the base, tell what was found, and return the exit code.
 
-    All that keeps it from comparing is one line, and the code for that: a build
-    must fail for a regression, and for nothing else, by the code of one.
+    All that keeps it from comparing is one line, told wherever a verdict would be,
+    and the code for that: a build must fail for a regression, and for nothing else,
+    by the code of one.
     """
     with terminated_as_by_ctrl_c():
         try:
+            _remove_old(request.out)
             return _gate(request)
         except (KeyboardInterrupt, asyncio.CancelledError):
             tell("interrupted; no process and no worktree is left behind")
             return INTERRUPTED
         except (RevisionError, GateError, OSError) as error:
-            tell(f"the gate could not compare: {error}")
+            reason = str(error)
         except Exception as error:  # a mistake of this suite's is none of head's
-            line = " ".join(str(error).split())
-            tell(f"the gate could not compare, by its own fault: {type(error).__name__}: {line}")
-        return REFUSED
+            reason = f"by its own fault: {type(error).__name__}: {error}"
+        return _refuse(" ".join(reason.split()), request.out)
 
 
 def _gate(request: Request) -> int:
@@ -114,6 +123,22 @@ def _gate(request: Request) -> int:
     if any(finding.known is not None for finding in findings):
         show("the picture", lambda: _draw(report, request.out))
     return code
+
+
+def _remove_old(folder: Path) -> None:
+    """What an earlier gate found would pass for what this one did."""
+    try:
+        for name in _WRITTEN:
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        tell(f"warning: an earlier report could not be removed: {error}")
+
+
+def _refuse(reason: str, folder: Path) -> int:
+    show("the report", lambda: publish(refusal(reason)))
+    show(REPORT, lambda: write_refusal(reason, folder / REPORT))
+    tell(f"the gate could not compare: {reason}")
+    return REFUSED
 
 
 def _code(findings: Sequence[Finding]) -> int:

@@ -19,6 +19,7 @@ from bench.gate.judgement import Known
 from bench.stats import Evidence, Interval
 
 _UNKNOWN = "–"
+_REFUSED = "could not compare"
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Report:
         """In a word: what the exit code says."""
         if not passes(self.findings):
             return "failed"
-        return "passed" if compares(self.findings) else "could not compare"
+        return "passed" if compares(self.findings) else _REFUSED
 
 
 def markdown(report: Report) -> str:
@@ -73,6 +74,11 @@ def unchanged(package: str, base: str, notes: Sequence[str]) -> str:
         f"`{package}` is what it was at the base, `{base[:12]}`: nothing was measured.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def refusal(reason: str) -> str:
+    """The report where nothing could be compared, whatever the variant."""
+    return f"## Timing gate: {_REFUSED}\n\nThe gate {_REFUSED}: {reason}\n"
 
 
 def _listed(notes: Sequence[str], headlines: Sequence[str] = ()) -> list[str]:
@@ -146,6 +152,15 @@ def write_json(report: Report, path: Path) -> None:
             for finding in report.findings
         ],
     }
+    _write(document, path)
+
+
+def write_refusal(reason: str, path: Path) -> None:
+    """As `write_json`, of no variants, and with the reason."""
+    _write({"verdict": _REFUSED, "reason": reason, "variants": []}, path)
+
+
+def _write(document: dict[str, Any], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as draft:
         draft.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")

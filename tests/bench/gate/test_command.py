@@ -142,17 +142,41 @@ def test_what_cannot_run_is_refused(
     line: str,
     project: Path,
     capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """With the code for that, which is not that of a regression."""
+    """With the code for that, which is not that of a regression; all reports say why."""
+    monkeypatch.setenv(SUMMARY, str(project / "summary.md"))
     if base is not None:
         write(project, base)
         commit(project)
         git(project, "branch", "-f", "main")
     write(project, head or TOY.format(ms=2))
     assert gate(*QUICK) == 2
-    (told,) = [each for each in capsys.readouterr().err.splitlines() if "could not" in each]
+    captured = capsys.readouterr()
+    (told,) = [each for each in captured.err.splitlines() if "could not" in each]
     assert re.search(line, told)
+    found = json.loads((project / "out" / "gate.json").read_text())
+    assert found["verdict"] == "could not compare"
+    assert told == f"the gate could not compare: {found['reason']}"
+    assert captured.out.startswith("## Timing gate: could not compare\n")
+    assert found["reason"] in captured.out
+    assert (project / "summary.md").read_text() == f"{captured.out}\n"
     assert nothing_is_left(project)
+
+
+def test_an_earlier_verdict_does_not_stay(project: Path) -> None:
+    """Neither where nothing can be compared nor where nothing is measured."""
+    commit(project)
+    out = project / "out"
+    assert gate(*QUICK, "--even-if-equal") == 0
+    assert {path.name for path in out.iterdir()} == {"gate.json", "gate.png", "gate.svg"}
+    assert gate(*QUICK, base="nonesuch") == 2
+    assert [path.name for path in out.iterdir()] == ["gate.json"]
+    found = json.loads((out / "gate.json").read_text())
+    assert found["verdict"] == "could not compare"
+    assert "got 'nonesuch'" in found["reason"]
+    assert gate(*QUICK) == 0
+    assert list(out.iterdir()) == []
 
 
 def test_a_mistake_of_its_own_fails_no_build(
