@@ -112,10 +112,11 @@ class Tree(msgspec.Struct, frozen=True, tag_field="kind", tag="tree"):
 
 
 class Held(msgspec.Struct, frozen=True, tag_field="kind", tag="held"):
-    """The place of what was built, or why it could not be."""
+    """The place of what was built, or why there is none; ``lacking`` if no such thing exists."""
 
     place: int | None
     reason: str | None = None
+    lacking: bool = False
 
 
 class Sample(msgspec.Struct, frozen=True, tag_field="kind", tag="sample"):

@@ -14,7 +14,7 @@ import pandas as pd
 from bench.compare.export import percents
 from bench.documents.markdown import table
 from bench.files import replacing
-from bench.gate.finding import Finding, compares, passes
+from bench.gate.finding import Finding, all_new, compares, passes
 from bench.gate.judgement import Known
 from bench.stats import Evidence, Interval
 
@@ -88,8 +88,10 @@ def _listed(notes: Sequence[str], headlines: Sequence[str] = ()) -> list[str]:
 
 
 def _headlines(findings: Sequence[Finding]) -> list[str]:
-    """What a build fails for, in words."""
+    """What a build fails for, in words, or why there was nothing that it could fail for."""
     lines = []
+    if all_new(findings):
+        lines.append("Nothing was there to compare with: the base has none of these yet.")
     for finding in findings:
         if finding.verdict == "regressed" and finding.known is not None:
             change = 100 * (finding.known.change.estimate - 1)

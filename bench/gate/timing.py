@@ -28,6 +28,7 @@ from bench.gate.triple import (
     HEAD,
     ROLES,
     DiedError,
+    Failure,
     GateError,
     Sides,
     Triple,
@@ -82,12 +83,12 @@ class _Set:
         return dict(zip(known, detectable(list(known.values()), threshold, self.look), strict=True))
 
     @property
-    def failures(self) -> dict[tuple[str, int], str]:
+    def failures(self) -> dict[tuple[str, int], Failure]:
         """What a process could not run, by variant and by side, of which the base has two."""
         return {
-            (name, HEAD if role == HEAD else BASE): reason
+            (name, HEAD if role == HEAD else BASE): failure
             for triple in self.triples
-            for (name, role), reason in triple.failures.items()
+            for (name, role), failure in triple.failures.items()
         }
 
 
@@ -154,7 +155,7 @@ class Gate:
     def _set(self, names: Iterable[str]) -> _Set:
         return _Set({name: self._variants[name] for name in names})
 
-    async def _prepared(self) -> dict[tuple[str, int], str]:
+    async def _prepared(self) -> dict[tuple[str, int], Failure]:
         """What a side cannot run; what both can is built then, in no triple's time."""
         self._tell("preparing: a process of the base and one of head build what they need")
         found = await self._in_spite_of_deaths(
@@ -169,19 +170,21 @@ class Gate:
         )
 
     async def _failing_alone(
-        self, suspected: Mapping[tuple[str, int], str]
-    ) -> dict[tuple[str, int], str]:
+        self, suspected: Mapping[tuple[str, int], Failure]
+    ) -> dict[tuple[str, int], Failure]:
         """Of what a process could not run, what a fresh one cannot that holds nothing else."""
         failing = {}
-        for (name, role), reason in suspected.items():
+        for (name, role), failure in suspected.items():
             self._tell(f"{name} failed in a process of {ROLES[role]}; trying it alone")
             try:
                 alone = await hold_apart(self._sides, {name: self._variants[name]}, (role,))
             except GateError as error:
-                alone = {(name, role): str(error)}
+                alone = {(name, role): Failure(str(error))}
             failing.update(alone)
             if not alone:
-                self._happened(f"{name} failed in a process of {ROLES[role]}, not alone: {reason}")
+                self._happened(
+                    f"{name} failed in a process of {ROLES[role]}, not alone: {failure.reason}"
+                )
         return failing
 
     async def _fill(self, group: _Set, share: float) -> None:
@@ -238,7 +241,7 @@ class Gate:
         self,
         first: _Set,
         second: _Set,
-        failures: Mapping[tuple[str, int], str],
+        failures: Mapping[tuple[str, int], Failure],
         unconfirmed: str,
     ) -> list[Finding]:
         known, confirmed = first.known(), second.known()

@@ -51,6 +51,14 @@ class DiedError(GateError):
 
 
 @dataclass(frozen=True)
+class Failure:
+    """Why a process could not hold a variant; ``lacking`` if its tree has none of that name."""
+
+    reason: str
+    lacking: bool = False
+
+
+@dataclass(frozen=True)
 class Sides:
     """Where base and head lie, and how their processes are started.
 
@@ -88,7 +96,7 @@ class Triple:
     """
 
     times_s: dict[str, Array] = field(default_factory=dict)
-    failures: dict[tuple[str, int], str] = field(default_factory=dict)
+    failures: dict[tuple[str, int], Failure] = field(default_factory=dict)
     wall_s: float = 0.0
 
     @property
@@ -152,7 +160,7 @@ async def measure_triple(
 
 async def hold_apart(
     sides: Sides, variants: Mapping[str, str], roles: Sequence[int]
-) -> dict[tuple[str, int], str]:
+) -> dict[tuple[str, int], Failure]:
     """Why processes of these roles, which measure nothing, cannot hold a variant.
 
     What they build for it, others find built.
@@ -160,7 +168,7 @@ async def hold_apart(
     Raises:
         GateError: as `measure_triple` does.
     """
-    failures: dict[tuple[str, int], str] = {}
+    failures: dict[tuple[str, int], Failure] = {}
     async with AsyncExitStack() as stack:
         await _hold(await _start(sides, roles, stack), variants, failures)
     return failures
@@ -188,7 +196,7 @@ async def _greet(sides: Sides, role: int, process: WorkerProcess) -> None:
 async def _hold(
     processes: Mapping[int, WorkerProcess],
     variants: Mapping[str, str],
-    failures: dict[tuple[str, int], str],
+    failures: dict[tuple[str, int], Failure],
 ) -> dict[str, dict[int, int]]:
     """Where each process holds the variants that all can hold; others are added to ``failures``."""
     held: dict[tuple[str, int], int] = {}
@@ -197,7 +205,8 @@ async def _hold(
         for name, what in variants.items():
             answer = await _ask(role, process, Held, Hold(what))
             if answer.place is None:
-                failures[name, role] = answer.reason or "no reason was given"
+                reason = answer.reason or "no reason was given"
+                failures[name, role] = Failure(reason, answer.lacking)
             else:
                 held[name, role] = answer.place
 

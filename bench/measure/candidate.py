@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -62,7 +63,7 @@ class Candidate:
             for _ in range(WARM_UP):
                 forward()
         except Exception as error:  # the tree's own, whatever it is
-            return Held(None, f"{type(error).__name__}: {error}")
+            return Held(None, f"{type(error).__name__}: {error}", _is_lacking(what, error))
         self._held.append(forward)
         return Held(len(self._held) - 1)
 
@@ -84,6 +85,17 @@ class Candidate:
             return Sample(wall_s, time.process_time() - cpu_s)
         finally:
             gc.enable()
+
+
+def _is_lacking(what: str, error: Exception) -> bool:
+    """Whether the tree has no such thing, by what asking for it raised; one that fails is there."""
+    if what.startswith("{"):
+        return isinstance(error, msgspec.ValidationError)
+    module, _, factory = what.partition(":")
+    if isinstance(error, ModuleNotFoundError):
+        return f"{module}.".startswith(f"{error.name}.")
+    found = sys.modules.get(module)
+    return isinstance(error, AttributeError) and found is not None and not hasattr(found, factory)
 
 
 def factory_made(name: str) -> Callable[[], object]:

@@ -1,6 +1,7 @@
 """Speaks as a candidate does, without torch; a forward takes as long as the package says.
 
-The package's ``MS`` is a forward's time, ``DIES`` says when the process does.
+The package's ``MS`` is a forward's time, ``DIES`` says when the process does, and
+``FAILING`` names what is there and cannot be made.
 """
 
 from __future__ import annotations
@@ -28,11 +29,13 @@ def main() -> None:
         command = decode_command(line)
         if isinstance(command, Hold):
             name = command.what.partition(":")[2]
-            if hasattr(package, name):
+            if name in getattr(package, "FAILING", ()):
+                answer: Held | Sample = Held(None, "KeyError: 'weights'")
+            elif hasattr(package, name):
                 held.append(package.MS if name == "quick" else 4.0)
-                answer: Held | Sample = Held(len(held) - 1)
+                answer = Held(len(held) - 1)
             else:
-                answer = Held(None, f"AttributeError: no {name}")
+                answer = Held(None, f"AttributeError: no {name}", lacking=True)
         else:
             if getattr(package, "DIES", False):
                 os._exit(3)

@@ -99,12 +99,32 @@ def test_a_faster_head_passes(project: Path, capsys: pytest.CaptureFixture[str])
 def test_what_the_base_lacks_is_not_comparable(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A new variant passes beside others, and alone there is nothing to compare."""
+    """A new variant passes, beside others and alone; the report says that nothing was compared."""
     write(project, TOY.format(ms=2) + "\n\ndef new():\n    return forward\n")
     assert gate(*QUICK, "--factory", "toy_models:new") == 0
     assert "not comparable (the base cannot run it: AttributeError" in capsys.readouterr().out
-    assert gate("--factory", "toy_models:new") == 2
-    assert "## Timing gate: could not compare" in capsys.readouterr().out
+    assert gate("--factory", "toy_models:new") == 0
+    told = capsys.readouterr().out
+    assert "## Timing gate: passed" in told
+    assert "- Nothing was there to compare with: the base has none of these yet." in told
+    assert nothing_is_left(project)
+
+
+def test_a_base_that_has_it_and_fails_is_not_comparable(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is not new: beside others it passes, and alone nothing is said of head."""
+    write(project, TOY.format(ms=2) + "FAILING = ['slow']")
+    commit(project)
+    git(project, "branch", "-f", "main")
+    write(project, TOY.format(ms=2) + "\n\ndef new():\n    return forward\n")
+    assert gate(*QUICK, *SLOW) == 0
+    assert "Nothing was there" not in capsys.readouterr().out
+    assert gate(*SLOW, "--factory", "toy_models:new") == 2
+    told = capsys.readouterr().out
+    assert "## Timing gate: could not compare" in told
+    assert "not comparable (the base cannot run it: KeyError: 'weights')" in told
+    assert "Nothing was there" not in told
 
 
 def test_what_head_lacks_is_broken(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,6 +23,7 @@ FINDINGS = (
     Finding("resnet18/inner-r16", "broken", reason="head cannot run it: KeyError"),
     Finding("resnet18/new", "not comparable", reason="the base cannot run it: ValueError"),
 )
+NEW = replace(FINDINGS[4], variant="resnet18/newer", is_new=True)
 REPORT = Report(
     base="0123456789abcdef", package="se_models", threshold=0.02, seed=7, findings=FINDINGS,
     notes=("se_models has uncommitted changes",), triples=6, rounds=240, wall_s=61.3,
@@ -49,10 +50,18 @@ def test_it_names_what_fails_first() -> None:
 
 @pytest.mark.parametrize(
     ("findings", "verdict"),
-    [(FINDINGS, "failed"), (FINDINGS[1:3], "passed"), (FINDINGS[4:], "could not compare")],
+    [
+        (FINDINGS, "failed"),
+        (FINDINGS[1:3], "passed"),
+        (FINDINGS[4:], "could not compare"),
+        ((NEW,), "passed"),
+        ((NEW, FINDINGS[1]), "passed"),
+        ((NEW, FINDINGS[4]), "could not compare"),
+        ((NEW, FINDINGS[3]), "failed"),
+    ],
 )
 def test_the_verdict_is_that_of_the_exit_code(findings: tuple[Finding, ...], verdict: str) -> None:
-    """What cannot be compared neither passes nor fails."""
+    """What cannot be compared neither passes nor fails, but where all of it is new."""
     assert replace(REPORT, findings=findings).verdict == verdict
 
 

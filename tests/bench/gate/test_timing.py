@@ -12,7 +12,17 @@ import pytest
 from bench.gate import timing
 from bench.gate.finding import Finding, compares, passes
 from bench.gate.timing import Gate
-from bench.gate.triple import BASE, CONTROL, HEAD, DiedError, GateError, Sides, Triple, Turn
+from bench.gate.triple import (
+    BASE,
+    CONTROL,
+    HEAD,
+    DiedError,
+    Failure,
+    GateError,
+    Sides,
+    Triple,
+    Turn,
+)
 
 SIDES = Sides(Path("base"), Path("head"), "toy_models", 1)
 NAMES = {"a": "toy_models:a", "b": "toy_models:b"}
@@ -28,8 +38,8 @@ class Machine:
         self.turns: list[Turn] = []
         self.held: list[tuple[tuple[str, ...], tuple[int, ...]]] = []
         # Of the processes that only hold, and of those of triples.
-        self.failures: dict[tuple[str, int], str] = {}
-        self.failures_in_triples: dict[tuple[str, int], str] = {}
+        self.failures: dict[tuple[str, int], Failure] = {}
+        self.failures_in_triples: dict[tuple[str, int], Failure] = {}
         self.fails_alone = True
         self.wall_s = 0.0
         self.deaths: list[GateError] = []
@@ -61,7 +71,7 @@ class Machine:
 
     async def hold(
         self, _sides: Sides, variants: Mapping[str, str], roles: Sequence[int]
-    ) -> dict[tuple[str, int], str]:
+    ) -> dict[tuple[str, int], Failure]:
         self.held.append((tuple(variants), tuple(roles)))
         if len(variants) == 1 and not self.fails_alone:
             return {}
@@ -137,7 +147,7 @@ def test_what_a_side_cannot_run_is_told_apart(
 ) -> None:
     """What the base lacks is new; what head lacks is lost; each after a process of its own."""
     machine = Machine(lambda number, name: 0.0)
-    machine.failures = {("a", role): "KeyError: 'a'"}
+    machine.failures = {("a", role): Failure("KeyError: 'a'")}
     found = run(machine, monkeypatch)
     assert found["a"].verdict == verdict
     assert "KeyError" in (found["a"].reason or "")
@@ -153,7 +163,7 @@ def test_what_fails_in_one_process_and_not_alone_fails_no_build(
 ) -> None:
     """As where memory ran out once; the report says so, and it is measured."""
     machine = Machine(lambda number, name: 0.0)
-    machine.failures = {("a", HEAD): "MemoryError"}
+    machine.failures = {("a", HEAD): Failure("MemoryError")}
     machine.fails_alone = False
     gate = gate_on(machine, monkeypatch)
     found = asyncio.run(gate.run())
@@ -173,10 +183,10 @@ def test_what_fails_in_triples_alone_is_tried_alone(
     machine.fails_alone = fails_alone
     gate = gate_on(machine, monkeypatch)
 
-    async def first_holds(*arguments: object) -> dict[tuple[str, int], str]:
+    async def first_holds(*arguments: object) -> dict[tuple[str, int], Failure]:
         monkeypatch.setattr(timing, "hold_apart", machine.hold)
-        machine.failures_in_triples = {("a", role): "MemoryError"}
-        machine.failures = {("a", HEAD if role == HEAD else BASE): "MemoryError"}
+        machine.failures_in_triples = {("a", role): Failure("MemoryError")}
+        machine.failures = {("a", HEAD if role == HEAD else BASE): Failure("MemoryError")}
         return {}
 
     monkeypatch.setattr(timing, "hold_apart", first_holds)

@@ -46,6 +46,10 @@ def forward():
     return lambda: CALLS.append(torch.is_inference_mode_enabled())
 
 
+def slipping():
+    return nn.nonesuch
+
+
 def bare():
     return nn.Linear(3, 2)
 
@@ -95,6 +99,7 @@ def test_a_trial_that_this_source_does_not_know_is_told(candidate: Candidate) ->
     found = answer(candidate, Hold(unknown))
     assert isinstance(found, Held)
     assert found.place is None
+    assert found.lacking
     assert "beyond" in (found.reason or "")
 
 
@@ -112,6 +117,20 @@ def test_a_factory_that_fails_is_told(module: str, candidate: Candidate) -> None
     assert found == Held(None, "KeyError: 'weights'")
     with pytest.raises(TypeError, match=r"must return a callable without arguments.*got Linear"):
         factory_made(f"{module}:bare")
+
+
+def test_what_is_not_there_is_told_from_what_fails(
+    module: str, candidate: Candidate, tmp_path: Path
+) -> None:
+    """A module or a factory that is missing, but not what a module or a factory misses."""
+    (tmp_path / "needing.py").write_text("import nonesuch\n")
+    lacking = [f"{module}:nonesuch", "nonesuch:model", f"{module}.beyond:model"]
+    failing = [f"{module}:failing", f"{module}:slipping", "needing:model"]
+    for name in lacking + failing:
+        found = answer(candidate, Hold(name))
+        assert isinstance(found, Held)
+        assert found.place is None
+        assert found.lacking == (name in lacking), name
 
 
 def test_it_says_where_its_package_lies_and_serves_to_the_end(
