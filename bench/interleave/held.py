@@ -55,8 +55,8 @@ def held_in(body: list[ast.stmt], line: int) -> str | None:
         reason = _held_by(statement)
         for block in ("body", "orelse", "finalbody"):
             reason = reason or held_in(_statements(statement, block), line)
-        for handler in getattr(statement, "handlers", []):
-            reason = reason or held_in(handler.body, line)
+        for branch in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
+            reason = reason or held_in(branch.body, line)
         later = [after for after in body[place + 1 :] if not _is_harmless(after)]
         if reason is None and later:
             reason = f"'{ast.unparse(later[0]).splitlines()[0]}' follows the call"

@@ -118,6 +118,8 @@ HELD = """
         "with held(): assert benchmark(ask) is None",
         "state.append(1)\n        benchmark(ask)\n        state.clear()",
         "state.append(1)\n        try: benchmark(ask)\n        finally: state.clear()",
+        "match state.append(1):\n            case None:\n                benchmark(ask)\n"
+        "                state.clear()",
         "with held(): benchmark.pedantic(ask, rounds=6)",
     ],
 )
