@@ -37,6 +37,7 @@ class Job:
         reports: what pytest reported of the test, not yet told.
         runs_again: why the test is run again in every round, in words.
         failure: why it takes no more turns.
+        original: whose copy it is; None of one that is no copy.
     """
 
     item: pytest.Item
@@ -52,6 +53,7 @@ class Job:
     runs_again: str | None = None
     baseline: str | None = None
     failure: pytest.ExceptionInfo[BaseException] | pytest.TestReport | None = None
+    original: Job | None = None
 
     def look_around(self) -> None:
         """See whether all that the call needs is there; if not, the test runs again for every turn.
@@ -68,6 +70,8 @@ class Job:
         self.wish = replace(self.wish, turn_s=turn_s)
 
     def turn(self, samples: int) -> list[float] | None:
+        if self.failure:  # its copy has failed
+            return None
         # Another's running again may have torn down a fixture that both use.
         if not self.runs_again and self.gone():
             self.look_around()
@@ -81,12 +85,18 @@ class Job:
                     self.sample()
                 return [self.sample() for _ in range(samples)]
         except FAILURES as error:
-            self.failure = pytest.ExceptionInfo.from_exception(error)
+            self.fail(pytest.ExceptionInfo.from_exception(error))
             return None
 
+    def fail(self, failure: pytest.ExceptionInfo[BaseException] | pytest.TestReport) -> None:
+        """Take no more turns; nor does its original, as a copy is reported nowhere."""
+        self.failure = failure
+        if self.original and not self.original.failure:
+            self.original.failure = failure
+
     def twin(self) -> Job:
-        """Another of the same, which takes turns of its own and hands over nothing."""
-        return replace(self, turns=[], reports=[])
+        """Another of the same, which takes turns of its own and hands over nothing but failure."""
+        return replace(self, turns=[], reports=[], original=self)
 
     def keep(self, samples: list[float] | None) -> None:
         self.turns.append(samples)

@@ -159,9 +159,9 @@ class Interleaving:
             self._later = None
         failed = next((report for report in reports if not report.passed), None)
         if failed:
-            job.failure = failed
+            job.fail(failed)
         elif len(taken) != samples:
-            job.failure = pytest.ExceptionInfo.from_exception(RuntimeError(NO_CALL))
+            job.fail(pytest.ExceptionInfo.from_exception(RuntimeError(NO_CALL)))
         return None if job.failure else taken
 
     def _has_failed_enough(self) -> bool:

@@ -84,6 +84,26 @@ def test_overhead_in_a_session(run: RunSession) -> None:
     )
 
 
+# A round has two calls, the baseline's and its control's, in an order that the seed gives.
+@pytest.mark.parametrize("call", [4, 5])
+def test_a_baseline_fails_with_its_control(run: RunSession, call: int) -> None:
+    """Whichever of both fails, the baseline is a failed test and no row, and nothing is compared."""
+    session = run(f"""
+        calls = iter(range(1, 100))
+        def fails_once():
+            assert next(calls) != {call}, "failed once"
+        def test_base(benchmark): benchmark.pedantic(fails_once, rounds=6)
+        def test_it(benchmark, benchmark_baseline):
+            benchmark_baseline("test_base")
+            benchmark.pedantic(len, ("x",), rounds=6)
+    """, "--benchmark-interleave-seed=1")  # fmt: skip
+    session.outcomes(passed=1, failed=1)
+    assert "failed once" in session.text
+    assert "test_it: it or its baseline failed" in session.text
+    assert list(session.samples) == ["test_it"]
+    assert len(session.samples["test_it"]) == 6
+
+
 def test_without_the_option_nothing_is_compared(run: RunSession) -> None:
     session = run(SESSION, interleave=False)
     session.outcomes(passed=3)
