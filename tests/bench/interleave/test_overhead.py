@@ -87,7 +87,7 @@ def test_overhead_in_a_session(run: RunSession) -> None:
 # A round has two calls, the baseline's and its control's, in an order that the seed gives.
 @pytest.mark.parametrize("call", [4, 5])
 def test_a_baseline_fails_with_its_control(run: RunSession, call: int) -> None:
-    """Whichever of both fails, the baseline is a failed test and no row, and nothing is compared."""
+    """Whichever of both fails, the baseline has failed: no row, and nothing is compared."""
     session = run(f"""
         calls = iter(range(1, 100))
         def fails_once():
