@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -27,12 +26,8 @@ class Liveness:
         self._comings = 0
         self._coming_of: dict[int, int] = {}
 
-    @contextmanager
-    def watching(self, fixture: pytest.FixtureDef[Any]) -> Iterator[None]:
-        """Around a fixture's set-up."""
-        before = finalizers(fixture)
-        yield
-        if finalizers(fixture) > before and fixture.argname not in OWN:
+    def set_up(self, fixture: pytest.FixtureDef[Any]) -> None:
+        if fixture.argname not in OWN:
             self._comings += 1
             self._coming_of[id(fixture)] = self._comings
             self._living.append(fixture)
@@ -43,11 +38,15 @@ class Liveness:
             self._gone.add(self._coming_of.pop(id(fixture)))
 
     def living(self, names: Sequence[str]) -> dict[int, str]:
-        """The fixtures of those names that live now, each by a number that is this life's own."""
+        """The fixtures of those names that have something to undo, each by a number of its life.
+
+        It is asked when a test has called its benchmark, as a fixture that makes
+        things for the test has nothing to undo before.
+        """
         return {
             self._coming_of[id(fixture)]: fixture.argname
             for fixture in self._living
-            if fixture.argname in names
+            if fixture.argname in names and finalizers(fixture)
         }
 
     def first_gone(self, lives: dict[int, str]) -> str | None:

@@ -18,9 +18,10 @@ from bench.interleave.liveness import Liveness
 from bench.interleave.plugin import BASELINE
 from bench.interleave.reports import tell, with_failure
 from bench.interleave.rounds import run_rounds
-from bench.interleave.touched import benchmark_session, teardown_to
+from bench.interleave.touched import benchmark_session, own_finalizers, teardown_to
 
 NO_CALL = "the test did not call its benchmark again"
+UNDOES = "it has added a finalizer"
 
 
 class Last(pytest.Item):
@@ -70,7 +71,7 @@ class Interleaving:
             wish=call.wish,
             sample=call.sample,
             gone=partial(self._liveness.first_gone, lives),
-            held=call.held,
+            held=call.held or (UNDOES if own_finalizers(request.node) else None),
             torch_state=call.torch_state,
             again=self._run_again,
         )
@@ -79,8 +80,9 @@ class Interleaving:
     def pytest_fixture_setup(
         self, fixturedef: pytest.FixtureDef[Any]
     ) -> Generator[None, object, object]:
-        with self._liveness.watching(fixturedef):
-            return (yield)
+        result = yield
+        self._liveness.set_up(fixturedef)
+        return result
 
     def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[Any]) -> None:
         self._liveness.torn_down(fixturedef)

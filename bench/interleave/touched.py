@@ -8,7 +8,8 @@ and the newest are tested) on pytest 8 and 9.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -20,6 +21,9 @@ from pytest_benchmark.stats import Metadata, Stats
 
 TESTED = "pytest-benchmark 5.0 to 5.3 on pytest 8 and 9"
 
+# The finalizers that pytest adds itself: to tear down who uses a fixture, and, on 8.0, for nose.
+PYTESTS = ("_pytest.fixtures.FixtureDef.", "_pytest.nose.")
+
 # Methods and functions, by who must have them.
 METHODS: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (
@@ -29,6 +33,7 @@ METHODS: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (Metadata, ("update",)),
     (runner, ("runtestprotocol",)),
     (runner.SetupState, ("teardown_exact",)),
+    (fixtures.FixtureDef, ("finish",)),
 )
 # Attributes, by whose __init__ must set or use them.
 ATTRIBUTES: tuple[tuple[type[Any], tuple[str, ...]], ...] = (
@@ -37,6 +42,7 @@ ATTRIBUTES: tuple[tuple[type[Any], tuple[str, ...]], ...] = (
     (Metadata, ("stats", "iterations", "fullname")),
     (Stats, ("data",)),
     (fixtures.FixtureDef, ("_finalizers",)),
+    (runner.SetupState, ("stack",)),
 )
 
 
@@ -72,7 +78,30 @@ def teardown_to(session: pytest.Session, following: pytest.Item | None) -> None:
 
 def finalizers(fixture: fixtures.FixtureDef[Any]) -> int:
     """How many things a fixture, or who uses it, has yet to undo."""
-    return len(fixture._finalizers)
+    return _undoing(fixture._finalizers)
 
 
-__all__ = ["BenchmarkFixture", "Metadata", "benchmark_session", "finalizers", "missing"]
+def own_finalizers(item: pytest.Item) -> int:
+    """How many things a test has yet to undo that none of its fixtures undoes."""
+    (_, *added), _ = item.session._setupstate.stack[item]  # the first is the teardown of its class
+    return _undoing(added)
+
+
+def _undoing(added: Iterable[Callable[[], object]]) -> int:
+    """How many of them are not pytest's own, for the order in which fixtures are torn down."""
+    return sum(not _name(each).startswith(PYTESTS) for each in added)
+
+
+def _name(finalizer: Callable[[], object]) -> str:
+    called = finalizer.func if isinstance(finalizer, partial) else finalizer
+    return f"{getattr(called, '__module__', '')}.{getattr(called, '__qualname__', '')}"
+
+
+__all__ = [
+    "BenchmarkFixture",
+    "Metadata",
+    "benchmark_session",
+    "finalizers",
+    "missing",
+    "own_finalizers",
+]

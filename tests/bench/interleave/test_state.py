@@ -97,6 +97,67 @@ def test_finalizer_counts_as_teardown(run: RunSession) -> None:
     assert "run again in every round: test_it: its fixture 'data' is torn down" in session.text
 
 
+ADDS = """
+    import pytest
+    @pytest.fixture
+    def make(request):
+        def make():
+            made = [1]
+            request.addfinalizer(made.clear)
+            return made
+        return make
+    @pytest.fixture
+    def whole(request):
+        data = [1]
+        request.node.addfinalizer(data.clear)
+        return data
+"""
+
+
+@pytest.mark.parametrize(
+    ("fixture", "data", "reason"),
+    [
+        ("make", "make()", "its fixture 'make' is torn down"),
+        ("whole", "whole", "it has added a finalizer"),
+        ("request", "[1]; request.addfinalizer(data.clear)", "it has added a finalizer"),
+    ],
+)
+def test_finalizers_of_the_test_count(
+    run: RunSession, fixture: str, data: str, reason: str
+) -> None:
+    """What is undone when the test is over, whoever asked for it, is there in every round."""
+    session = run(f"""{ADDS}
+    def test_it(benchmark, {fixture}):
+        data = {data}
+        assert benchmark(lambda: data[0]) == 1
+    """)
+    session.outcomes(passed=1)
+    assert len(session.samples["test_it"]) >= 5
+    assert f"run again in every round: test_it: {reason}" in session.text
+
+
+def test_order_of_teardown_is_no_teardown(run: RunSession) -> None:
+    """Pytest's own finalizers on fixtures that others use, and on the test, undo nothing."""
+    session = run("""
+        import pytest
+        @pytest.fixture(scope="module")
+        def base(): return [1]
+        @pytest.fixture(params=[1, 2])
+        def data(base, request): return base * request.param
+        @pytest.fixture
+        def more(data, request): return data + request.getfixturevalue("late")
+        @pytest.fixture
+        def late(base): return base
+        @pytest.mark.parametrize("n", [1, 2])
+        def test_it(benchmark, more, n, request):
+            benchmark(sum, more + request.getfixturevalue("later"))
+        @pytest.fixture
+        def later(late): return late
+    """)
+    session.outcomes(passed=4)
+    assert "run again" not in session.text
+
+
 HELD = """
     import contextlib
     state = []
