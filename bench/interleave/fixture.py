@@ -95,14 +95,20 @@ class LaterRun(BenchmarkFixture):  # type: ignore[misc]  # pytest-benchmark has 
     """Takes one turn's samples inside the test, where all that the test set up lives."""
 
     _wanted: int
-    _iterations: int
+    _first: Any
     _taken: Samples
 
     @classmethod
-    def of(cls, fixture: Any, wanted: int, iterations: int, taken: Samples) -> LaterRun:
-        """The same fixture, of this class from now on; ``taken`` gets the samples."""
+    def of(cls, fixture: Any, wanted: int, first: Any, taken: Samples) -> LaterRun:
+        """The same fixture, of this class from now on.
+
+        Args:
+            wanted: how many samples.
+            first: the first run's record, which stands for statistics.
+            taken: gets the samples.
+        """
         fixture.__class__ = cls
-        fixture._wanted, fixture._iterations, fixture._taken = wanted, iterations, taken
+        fixture._wanted, fixture._first, fixture._taken = wanted, first, taken
         fixture.cprofile = False
         return fixture
 
@@ -110,12 +116,13 @@ class LaterRun(BenchmarkFixture):  # type: ignore[misc]  # pytest-benchmark has 
         runner = self._make_runner(function, args, kwargs)
         # What was just set up pays for its first call, as in a first run's calibration.
         _, result = runner(None)
-        iterations = range(self._iterations)
-        self._taken.extend(runner(iterations) for _ in range(self._wanted))
+        iterations = range(self._first.iterations)
+        self._make_stats().extend(runner(iterations) for _ in range(self._wanted))
         return result
 
     def _raw_pedantic(self, target: Any, **how: Any) -> Any:
         return super()._raw_pedantic(target, **{**how, "rounds": self._wanted})
 
     def _make_stats(self, *_: Any) -> Samples:
+        self.stats = self._first  # what the test reads after the call
         return self._taken

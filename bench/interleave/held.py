@@ -88,6 +88,8 @@ def _is_harmless(statement: ast.stmt) -> bool:
             return True
         case ast.Expr(value=ast.Call(func=function)):
             return _last_name(function).startswith("assert") or _is_benchmarks(function)
+        case ast.Assign(targets=[ast.Name()], value=value) if _is_benchmarks(value):
+            return True  # reads it, as ``mean = benchmark.stats["mean"]`` does
         case ast.Assign(targets=targets):
             return all(_is_benchmarks(target) for target in targets)
         case _:

@@ -60,7 +60,7 @@ class Interleaving:
         """pytest-benchmark's fixture, measured in rounds."""
         if self._later:
             job, wanted, taken = self._later
-            return LaterRun.of(benchmark, wanted, job.metadata.iterations, taken)
+            return LaterRun.of(benchmark, wanted, job.metadata, taken)
         return FirstRun.of(benchmark, partial(self._called, request))
 
     def _called(self, request: pytest.FixtureRequest, call: Call) -> None:

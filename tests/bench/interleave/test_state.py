@@ -217,6 +217,28 @@ def test_a_test_that_fails_when_it_runs_again(run: RunSession) -> None:
     assert list(session.samples) == ["test_good"]
 
 
+def test_statistics_can_be_read(run: RunSession) -> None:
+    """In a test they are of its first run's one sample, also where it runs again."""
+    session = run("""
+        def test_once(benchmark):
+            benchmark(sum, range(1_000))
+            mean = benchmark.stats["mean"]
+            assert 0 < mean < 1
+        def test_again(benchmark, tmp_path):
+            benchmark(sum, range(1_000))
+            mean = benchmark.stats.stats.mean
+            assert 0 < mean < 1
+            assert benchmark.stats["rounds"] == 1
+        def test_pedantic(benchmark, tmp_path):
+            benchmark.pedantic(sum, (range(1_000),), rounds=5, iterations=2)
+            assert 0 < benchmark.stats["mean"] < 1
+            assert benchmark.stats["rounds"] == 1
+    """)
+    session.outcomes(passed=3)
+    assert "every round: test_once" not in session.text
+    assert all(len(samples) >= 5 for samples in session.samples.values())
+
+
 def test_a_test_that_runs_again_has_its_pedantic_rounds(run: RunSession) -> None:
     session = run("""
         done = []
