@@ -100,13 +100,8 @@ class LaterRun(BenchmarkFixture):  # type: ignore[misc]  # pytest-benchmark has 
 
     @classmethod
     def of(cls, fixture: Any, wanted: int, first: Any, taken: Samples) -> LaterRun:
-        """The same fixture, of this class from now on.
-
-        Args:
-            wanted: how many samples.
-            first: the first run's record, which stands for statistics.
-            taken: gets the samples.
-        """
+        """The same fixture, of this class from now on; ``taken`` gets the samples."""
+        # The first run's record stands for statistics.
         fixture.__class__ = cls
         fixture._wanted, fixture._first, fixture._taken = wanted, first, taken
         fixture.cprofile = False
