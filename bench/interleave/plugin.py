@@ -66,8 +66,16 @@ def benchmark_baseline(request: pytest.FixtureRequest) -> Callable[[str], None]:
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    if not config.getoption("benchmark_interleave"):
+    plugins = config.pluginmanager
+    if not (config.getoption("benchmark_interleave") and plugins.hasplugin("pytest-benchmark")):
         return None
+    from bench.interleave.touched import missing, why_off
+
+    if missing():
+        return None  # it is refused when the session starts
+    off = why_off(config)
+    if off:
+        return f"benchmark-interleave: off, as {off} switches pytest-benchmark off"
     return f"benchmark-interleave: rounds in random order, seed {_seed(config)}"
 
 

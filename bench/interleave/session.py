@@ -18,7 +18,7 @@ from bench.interleave.liveness import Liveness
 from bench.interleave.plugin import BASELINE
 from bench.interleave.reports import tell, with_failure
 from bench.interleave.rounds import run_rounds
-from bench.interleave.touched import benchmark_session, own_finalizers, teardown_to
+from bench.interleave.touched import benchmark_session, own_finalizers, teardown_to, why_off
 
 NO_CALL = "the test did not call its benchmark again"
 UNDOES = "it has added a finalizer"
@@ -53,7 +53,7 @@ class Interleaving:
         The latter are off in newer versions of pytest-benchmark only.
         """
         is_worker = hasattr(self._session.config, "workerinput")
-        return not (self._benchmarks.disabled or self._benchmarks.skip or is_worker)
+        return not (why_off(self._session.config) or is_worker)
 
     @pytest.fixture
     def benchmark(self, benchmark: Any, request: pytest.FixtureRequest) -> Any:

@@ -71,6 +71,16 @@ def benchmark_session(config: pytest.Config) -> Any:
     return config._benchmarksession  # type: ignore[attr-defined]
 
 
+def why_off(config: pytest.Config) -> str | None:
+    """Who has switched pytest-benchmark off, by option or plugin; None if it is on."""
+    benchmarks = benchmark_session(config)
+    if benchmarks.skip:
+        return "--benchmark-skip"
+    if not benchmarks.disabled:
+        return None
+    return "--benchmark-disable" if config.getoption("dist", "no") == "no" else "xdist"
+
+
 def teardown_to(session: pytest.Session, following: pytest.Item | None) -> None:
     """Tear down every fixture that ``following`` does not share; all of them for None."""
     session._setupstate.teardown_exact(following)
@@ -104,4 +114,5 @@ __all__ = [
     "finalizers",
     "missing",
     "own_finalizers",
+    "why_off",
 ]

@@ -217,6 +217,7 @@ def test_switched_off(run: RunSession, flag: str, counts: dict[str, int]) -> Non
     session = run(TWO.replace("assert calls", "pass"), flag)
     session.outcomes(**counts)
     assert "in rounds, about" not in session.text
+    assert f"benchmark-interleave: off, as {flag} switches" in session.text
     # Older versions of pytest-benchmark make the file before they know.
     assert not session.file.exists() or not session.file.read_text()
 
@@ -276,6 +277,7 @@ def test_xdist_passes_through(run: RunSession) -> None:
     )  # fmt: skip
     session.outcomes(passed=3)
     assert "in rounds, about" not in session.text
+    assert "benchmark-interleave: off, as xdist switches" in session.text
 
 
 def test_verbose_reports_follow_the_rounds(run: RunSession) -> None:
