@@ -129,7 +129,7 @@ def test_finalizers_of_the_test_count(
     session = run(f"""{ADDS}
     def test_it(benchmark, {fixture}):
         data = {data}
-        assert benchmark(lambda: data[0]) == 1
+        assert benchmark.pedantic(lambda: data[0], rounds=6) == 1
     """)
     session.outcomes(passed=1)
     assert len(session.samples["test_it"]) >= 5
@@ -179,8 +179,8 @@ HELD = """
         "with held(): assert benchmark(ask) is None",
         "state.append(1)\n        benchmark(ask)\n        state.clear()",
         "state.append(1)\n        try: benchmark(ask)\n        finally: state.clear()",
-        "match state.append(1):\n            case None:\n                benchmark(ask)\n"
-        "                state.clear()",
+        "match state.append(1):\n            case None:\n"
+        "                benchmark.pedantic(ask, rounds=6)\n                state.clear()",
         "with held(): benchmark.pedantic(ask, rounds=6)",
     ],
 )
