@@ -83,7 +83,7 @@ def plugin(session: nox.Session, pytest: str, benchmark: str) -> None:
     )  # fmt: skip
     # The suite's other conftests need what only the shared environment has.
     session.run(
-        "python", "-m", "pytest", "--noconftest", "-p", "pytester",
+        "python", "-m", "pytest", "-n", "2", "--noconftest", "-p", "pytester",
         "-p", "tests.bench.interleave.conftest", "tests/bench/interleave", *session.posargs,
     )  # fmt: skip
 

@@ -78,7 +78,7 @@ class Job:
         if self.runs_again:
             return self.again(self, samples)
         try:
-            if self.torch_state is None:
+            if self.torch_state is None or self.torch_state.holds():
                 return [self.sample() for _ in range(samples)]
             with self.torch_state.entered():
                 if self.torch_state.casts:

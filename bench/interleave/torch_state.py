@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 DEVICES = ("cpu", "cuda")
@@ -15,8 +15,6 @@ DEVICES = ("cpu", "cuda")
 HELD_CONTEXTS = frozenset(
     {"inference_mode", "no_grad", "enable_grad", "set_grad_enabled", "autocast"}
 )
-
-_NOTHING = nullcontext()
 
 
 class TorchState(NamedTuple):
@@ -49,15 +47,12 @@ class TorchState(NamedTuple):
             and torch.is_grad_enabled() is self.grad
             and torch.is_inference_mode_enabled() is self.inference
             and torch.get_num_threads() == self.threads
-            and not any(map(torch.is_autocast_enabled, DEVICES))
+            and not (torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"))
         )
 
-    def entered(self) -> AbstractContextManager[None]:
-        """The settings, for the length of a ``with`` block."""
-        return _NOTHING if self.holds() else self._entered()
-
     @contextmanager
-    def _entered(self) -> Iterator[None]:
+    def entered(self) -> Iterator[None]:
+        """The settings, for the length of a ``with`` block."""
         torch = sys.modules["torch"]
         threads = torch.get_num_threads()
         with ExitStack() as stack:
