@@ -42,9 +42,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
         for run in known.values():
             write_table(run.frame, root / run.folder)
             plots.draw(run.frame, root / run.folder / "plots", run.plots)
-        for path in unpacked(root):
-            with suppress(BusyError):  # it is packed when it is done
-                pack(path)
+        pack_recordings(root)
     made = parts(known, root)
     for name, sources in DOCUMENTS.items():
         path = root / name
@@ -58,6 +56,13 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     for line in stale:
         print(f"{line}: run `nox -s readme`", file=sys.stderr)
     return 1 if stale else 0
+
+
+def pack_recordings(root: Path) -> None:
+    """Pack the files of raw samples that nobody is writing to."""
+    for path in unpacked(root):
+        with suppress(BusyError):
+            pack(path)
 
 
 def fill(text: str, made: dict[str, Callable[[], str]]) -> str:

@@ -65,7 +65,7 @@ def test_stolen_time_tells_what_pairs_may_hide() -> None:
     One of them is found by this sign alone.
     """
     by_scatter = []
-    for path in METHOD.glob("*.jsonl"):
+    for path in recording.paths_in(METHOD):
         known = recording.read(path)
         equal = slice(1, 1 + known.header.parameters.equal_models)
         for line in select(known.lines, Paired):

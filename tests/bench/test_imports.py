@@ -13,8 +13,8 @@ CORE = {
     f"bench.{name}"
     for name in (
         "trial", "grid", "order", "record", "ledger", "breakdown", "doubt", "quota", "cpus",
-        "environment", "stats", "verdict", "waiting", "protocol", "options", "files", "git",
-        "exact",
+        "environment", "stats", "verdict", "waiting", "protocol", "options", "files",
+        "line_files", "git", "exact",
     )
 }  # fmt: skip
 SHOWING = {

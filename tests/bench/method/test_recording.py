@@ -142,7 +142,7 @@ def test_a_packed_recording_is_read_kept_and_gone_on_with(tmp_path: Path) -> Non
         assert read(path) == CONTENT
     assert list(tmp_path.iterdir()) == [path]
     pack(path)
-    assert set_aside(path) == tmp_path / "quiet-64px.1.jsonl"
+    assert set_aside(path) == tmp_path / "quiet-64px.1.jsonl.gz"
     assert paths_in(tmp_path) == []
 
 
