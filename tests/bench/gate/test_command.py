@@ -14,33 +14,9 @@ import psutil
 import pytest
 
 from bench.cli import main
-from bench.gate import command, triple
 from bench.gate.ci import SUMMARY
-from tests.bench.gate import fake_candidate
 from tests.bench.gate.repositories import TOY, commit, git, repository, write
-
-FAKE = (sys.executable, "-P", fake_candidate.__file__)
-QUICK, SLOW = ("--factory", "toy_models:quick"), ("--factory", "toy_models:slow")
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository on a branch, with a package that tells how long it takes."""
-    folder = repository(tmp_path / "project")
-    git(folder, "switch", "-q", "-c", "topic")
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr(triple, "PROCESS", FAKE)
-    return folder
-
-
-def gate(*flags: str, base: str = "main") -> int:
-    return main(["gate", "--base", base, "--out", "out", "--budget", "20s", *flags])
-
-
-def nothing_is_left(folder: Path) -> bool:
-    started = [p for p in psutil.Process().children(recursive=True) if p.is_running()]
-    candidates = [p for p in started if "candidate" in " ".join(p.cmdline())]
-    return git(folder, "worktree", "list").count("\n") == 0 and not candidates
+from tests.bench.gate.toy import FAKE, QUICK, SLOW, gate, nothing_is_left
 
 
 def test_a_slower_head_fails_by_name(
@@ -144,99 +120,6 @@ def test_what_neither_side_can_run_never_passes(
     assert "not run (neither side can run it: AttributeError" in told
     assert gate("--factory", "toy_models") == 2
     assert "factory must be MODULE:NAME, got 'toy_models'" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("base", "head", "line"),
-    [
-        ("raise ImportError('no such thing')", None, "base cannot import toy_models: .*no such"),
-        (None, "import nonesuch_package", "head cannot import toy_models: .*nonesuch_package"),
-        (None, TOY.format(ms=2) + "DIES = True", "a process of head died: .* ended with code 3"),
-        (None, TOY.format(ms=2) + "print('loading')", "the worker said 'loading', which is no"),
-    ],
-    ids=["base does not import", "head does not import", "a process dies", "head prints"],
-)
-def test_what_cannot_run_is_refused(
-    base: str | None,
-    head: str | None,
-    line: str,
-    project: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """With the code for that, which is not that of a regression; all reports say why."""
-    monkeypatch.setenv(SUMMARY, str(project / "summary.md"))
-    if base is not None:
-        write(project, base)
-        commit(project)
-        git(project, "branch", "-f", "main")
-    write(project, head or TOY.format(ms=2))
-    assert gate(*QUICK) == 2
-    captured = capsys.readouterr()
-    (told,) = [each for each in captured.err.splitlines() if "could not" in each]
-    assert re.search(line, told)
-    found = json.loads((project / "out" / "gate.json").read_text())
-    assert found["verdict"] == "could not compare"
-    assert told == f"the gate could not compare: {found['reason']}"
-    assert captured.out.startswith("## Timing gate: could not compare\n")
-    assert found["reason"] in captured.out
-    assert (project / "summary.md").read_text() == f"{captured.out}\n"
-    assert nothing_is_left(project)
-
-
-def test_an_earlier_verdict_does_not_stay(project: Path) -> None:
-    """Neither where nothing can be compared nor where nothing is measured."""
-    commit(project)
-    out = project / "out"
-    assert gate(*QUICK, "--even-if-equal") == 0
-    assert {path.name for path in out.iterdir()} == {"gate.json", "gate.png", "gate.svg"}
-    assert gate(*QUICK, base="nonesuch") == 2
-    assert [path.name for path in out.iterdir()] == ["gate.json"]
-    found = json.loads((out / "gate.json").read_text())
-    assert found["verdict"] == "could not compare"
-    assert "got 'nonesuch'" in found["reason"]
-    assert gate(*QUICK) == 0
-    assert list(out.iterdir()) == []
-
-
-def test_a_mistake_of_its_own_fails_no_build(
-    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whatever it is: a line, and not the code of a regression."""
-
-    def slip(*_: object) -> None:
-        raise KeyError("a slip")
-
-    monkeypatch.setattr(command, "Gate", slip)
-    assert gate(*QUICK, "--even-if-equal") == 2
-    assert "by its own fault: KeyError: 'a slip'\n" in capsys.readouterr().err
-    assert nothing_is_left(project)
-
-
-def test_what_is_not_installed_fails_no_build(
-    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As what head's requirements have come to ask for."""
-    monkeypatch.setitem(sys.modules, "bench.cpus", None)
-    assert gate(*QUICK) == 2
-    assert "gate: import of bench.cpus halted" in capsys.readouterr().err
-
-
-def test_a_full_disk_is_no_verdict(
-    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The exit code is what was found, whatever can be written of it."""
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    write(project, TOY.format(ms=2).replace("def slow", "def gone"))
-    monkeypatch.setattr(command, "write_json", full)
-    monkeypatch.setattr(command, "publish", full)
-    assert gate(*QUICK, *SLOW) == 1
-    told = capsys.readouterr().err
-    assert "warning: the report could not be written: [Errno 28]" in told
-    assert "warning: gate.json could not be written: [Errno 28]" in told
 
 
 def test_the_seed_is_drawn_and_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
