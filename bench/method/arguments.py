@@ -108,38 +108,23 @@ def parser() -> argparse.ArgumentParser:
 def _add_coverage(commands: _Commands) -> None:
     added = _command(commands, "coverage", _COVERAGE, _COVERAGE_EXAMPLES,
                      "simulate runs, and count what their intervals cover", COMMITTED)  # fmt: skip
-    added.add_argument(
-        "--runs", type=_count, default=2000, metavar="N",
-        help="simulated runs of each kind of noise and process effect (default: %(default)s)",
-    )  # fmt: skip
+    _add_number(added, "--runs", 2000, "simulated runs of each kind of noise and process effect")
 
 
 def _add_contention(commands: _Commands) -> None:
     added = _command(commands, "contention", _CONTENTION, _CONTENTION_EXAMPLES,
                      "measure what breaks pairs down when other work takes the CPUs",
                      COMMITTED)  # fmt: skip
-    added.add_argument(
-        "--processes", type=_count, default=5, metavar="N",
-        help="processes of each way of waiting under each load (default: %(default)s)",
-    )  # fmt: skip
-    added.add_argument(
-        "--seconds", type=_count, default=5, metavar="N",
-        help="how long each of them measures (default: %(default)s)",
-    )  # fmt: skip
+    _add_number(added, "--processes", 5, "processes of each way of waiting under each load")
+    _add_number(added, "--seconds", 5, "how long each of them measures")
     _add_size(added)
 
 
 def _add_plugin(commands: _Commands) -> None:
     added = _command(commands, "plugin", _PLUGIN, _PLUGIN_EXAMPLES,
                      "measure what the pytest plugin makes of equal models", COMMITTED)  # fmt: skip
-    added.add_argument(
-        "--pairs", type=_count, default=20, metavar="N",
-        help="of sessions under each load, at least two for an answer (default: %(default)s)",
-    )  # fmt: skip
-    added.add_argument(
-        "--models", type=_count, default=4, metavar="N",
-        help="equal ones in a session (default: %(default)s)",
-    )  # fmt: skip
+    _add_number(added, "--pairs", 20, "of sessions under each load, at least two for an answer")
+    _add_number(added, "--models", 4, "equal ones in a session")
     added.add_argument(
         "--seconds", type=seconds, default="1.5s", metavar="TIME",
         help="how long a session measures each of them (default: %(default)s)",
@@ -172,18 +157,11 @@ def _add_run(commands: _Commands) -> None:
         "--length", type=seconds, default="15s", metavar="TIME",
         help="how long each method measures all models in a set (default: %(default)s)",
     )  # fmt: skip
-    added.add_argument(
-        "--equal", type=_count, default=4, metavar="N",
-        help="models that equal the trunk, beside the slowed ones (default: %(default)s)",
-    )  # fmt: skip
-    added.add_argument(
-        "--processes", type=_count, default=PROCESSES, metavar="N",
-        help="processes that share a comparison by this suite (default: %(default)s)",
-    )  # fmt: skip
-    added.add_argument(
-        "--truth-processes", type=_count, default=12, metavar="N",
-        help="processes that find the true size of the slowdowns (default: %(default)s)",
-    )  # fmt: skip
+    _add_number(added, "--equal", 4, "models that equal the trunk, beside the slowed ones")
+    _add_number(added, "--processes", PROCESSES, "processes that share a comparison by this suite")
+    _add_number(
+        added, "--truth-processes", 12, "processes that find the true size of the slowdowns"
+    )
     added.add_argument(
         "--truth-seconds", type=seconds, default="20s", metavar="TIME",
         help="how long each of them measures (default: %(default)s)",
@@ -221,6 +199,11 @@ def _command(
         help="folder of recordings, tables and pictures (default: %(default)s)",
     )  # fmt: skip
     return added
+
+
+def _add_number(added: argparse.ArgumentParser, flag: str, default: int, about: str) -> None:
+    told = f"{about} (default: %(default)s)"
+    added.add_argument(flag, type=_count, default=default, metavar="N", help=told)
 
 
 def _add_size(added: argparse.ArgumentParser) -> None:
