@@ -15,6 +15,7 @@ from se_models.fused.folding import FoldedConv
 from se_models.fused.kernels import load as load_kernels
 from se_models.fused.operators import squeeze, tail_squeeze_
 from se_models.fused.packed import can_pack
+from se_models.fused.replay import Replays
 from se_models.fused.twin import Twin
 
 
@@ -40,6 +41,11 @@ class FusedResNet(Twin):
         """Unpickled, it may be in a process that has loaded no kernels yet."""
         super().__setstate__(state)  # type: ignore[no-untyped-call]
         load_kernels(self.conv1.weight.device)
+        self._replays = self._no_replays()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Calls hold weights that were laid out, which can be neither copied nor pickled.
+        return {name: value for name, value in self.__dict__.items() if name != "_replays"}
 
     def _rewrite(self, model: ResNet) -> None:
         load_kernels(model.conv1.weight.device)
@@ -56,14 +62,23 @@ class FusedResNet(Twin):
         self.blocks = nn.ModuleList(blocks)
         self.avgpool = copy.deepcopy(model.avgpool)
         self.fc = copy.deepcopy(model.fc)
+        self._replays = self._no_replays()
+
+    def _no_replays(self) -> Replays:
+        return Replays((self.conv1, self.maxpool, *self.blocks.modules()))
 
     def _infer(self, x: Tensor) -> Tensor:
+        features = self._replays(self._features, x)
+        if self.blocks[-1].tells_means:
+            return self.fc(features.to(x.dtype))
+        return self.fc(torch.flatten(self.avgpool(features), 1))
+
+    def _features(self, x: Tensor) -> Tensor:
+        """What the last block puts out: its map, or the means of that if it tells them."""
         given = self._stem(x)
         for block in self.blocks:
             given = block(given)
-        if given.means is None:
-            return self.fc(torch.flatten(self.avgpool(given.map), 1))
-        return self.fc(given.means.to(x.dtype))
+        return given.map if given.means is None else given.means
 
     def _stem(self, x: Tensor) -> HandedOn:
         """What the first block is given."""
