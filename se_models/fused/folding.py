@@ -103,7 +103,8 @@ class FoldedConv(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         # Packed weights can be neither copied nor pickled, and are soon made again.
-        return {**self.__dict__, "_packed": {}, "_product": None}
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
+        return {**state, "_packed": {}, "_product": None}
 
     def as_product(self) -> PointwiseConvolution:
         """What it is where it takes gate and tail along."""

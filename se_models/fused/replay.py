@@ -2,14 +2,15 @@
 
 Between two operators of a model stand some levels of modules, and the questions
 that they ask. Python's own work for that is small, but a convolution drives it
-out of the caches, so that each time it comes from far away: for a single image
-that is 4 % of a forward. What is asked and decided depends on the kind
+out of the caches, so that each time it comes from far away, which tells where there
+is but one image to compute on. What is asked and decided depends on the kind
 of input alone, so that the calls it ends in can be made again, for other inputs
 of the kind, by a loop that fits into a cache.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple
@@ -25,23 +26,32 @@ from se_models.fused.packed import KINDS
 
 Forward = Callable[[Tensor], Tensor]
 
+_GLOBAL_HOOKS = (nn_module._global_forward_hooks, nn_module._global_forward_pre_hooks)
+
+# Torch notes in one place for all threads whether a mode is on: two that come and go in turns
+# would leave it wrong.
+_recording = threading.Lock()
+
 
 class Replays:
-    """The calls of operators that a forward comes to, for the latest kinds of input.
+    """The calls of operators that a forward comes to, for the kinds of input that came last.
 
     With them the tensors are kept that they take, and so weights that were laid
-    out for these kinds. The forward itself is given at every call: whoever owns
-    both would otherwise be held by what it holds.
+    out for these kinds. The forward itself is given at every call: a method of
+    whoever owns this, kept here, would be a cycle of references.
 
     Args:
-        parts: modules that run within the forward; while any has a hook, it runs as it is.
+        parts: modules that run within the forward. While any of them has a hook, the
+            forward runs as it is, and so it does if one was compiled before it came
+            to be recorded.
     """
 
     def __init__(self, parts: Iterable[nn.Module] = ()) -> None:
+        self._parts = tuple(parts)
         self._hooks = [*_GLOBAL_HOOKS]
-        for part in parts:
+        for part in self._parts:
             self._hooks += (part._forward_hooks, part._forward_pre_hooks)
-        self._kept: dict[tuple[object, ...], _Calls] = {}
+        self._kept: dict[tuple[object, ...], _Recording] = {}
 
     def __call__(self, forward: Forward, x: Tensor) -> Tensor:
         """What ``forward``, always the same, makes of ``x``.
@@ -52,28 +62,35 @@ class Replays:
         if not _can_replay(x) or any(self._hooks):
             return forward(x)
         kind = (x.shape, x.stride(), x.dtype)
-        calls = self._kept.get(kind)
-        if calls is not None:
-            return calls(x)
-        calls, output = _recorded(forward, x)
-        while len(self._kept) >= KINDS:
-            self._kept.pop(next(iter(self._kept)), None)
-        self._kept[kind] = calls
+        recording = self._kept.get(kind)
+        if recording is not None:
+            return recording(x)
+        return self._record(forward, x, kind)
+
+    def _record(self, forward: Forward, x: Tensor, kind: tuple[object, ...]) -> Tensor:
+        compiled = any(part._compiled_call_impl is not None for part in self._parts)
+        if compiled or not _recording.acquire(blocking=False):
+            return forward(x)
+        try:
+            recording, output = _recorded(forward, x)
+        finally:
+            _recording.release()
+        if recording is not None:
+            # At once, for other threads may be looking.
+            self._kept = dict([*self._kept.items(), (kind, recording)][-KINDS:])
         return output
 
 
 def _can_replay(x: Tensor) -> bool:
-    """Whether nobody but the caller looks at what is called for ``x``, and Python's work tells."""
+    """Whether nobody looks at how ``x`` is computed on, on a device where Python's work tells."""
     return (
         not torch.compiler.is_compiling()  # first, for a trace would hold the questions below
         and x.is_cpu
         and type(x) is Tensor
         and not is_in_torch_dispatch_mode()
         and not torch.is_autocast_enabled("cpu")
+        and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
     )
-
-
-_GLOBAL_HOOKS = (nn_module._global_forward_hooks, nn_module._global_forward_pre_hooks)
 
 
 class _Call(NamedTuple):
@@ -82,15 +99,20 @@ class _Call(NamedTuple):
     operator: Callable[..., Any]
     arguments: list[Any]  # with None for tensors that follow from the input
     places: list[tuple[int, int]]  # of those: which argument, and the tensor's number
-    results: list[int | None]  # the numbers of its results; None for what is one already
-    dead: list[int]  # what nobody takes any more
+    results: list[int | None]  # the numbers of its results; None for what has one already
+    dead: tuple[int, ...] = ()  # what nobody takes any more
+
+    def numbers(self) -> list[int]:
+        """Of all tensors that it takes or makes, each once."""
+        found = (*(number for _, number in self.places), *self.results)
+        return [*dict.fromkeys(number for number in found if number is not None)]
 
 
-class _Calls(NamedTuple):
-    """All calls of a forward, in their order; the input has number 0."""
+class _Recording(NamedTuple):
+    """All calls of a forward, in their order; its input has number 0."""
 
     calls: list[_Call]
-    tensors: int
+    tensors: int  # how many there are
     output: int
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -115,6 +137,28 @@ def _store(values: list[Tensor | None], results: list[int | None], returned: Any
             values[number] = value
 
 
+def _recorded(forward: Forward, x: Tensor) -> tuple[_Recording | None, Tensor]:
+    """The output, and its recording, or None if nobody saw how it follows from ``x``.
+
+    So it is of tensors that stand for others, as those under `torch.func.vmap`.
+    """
+    with _Recorder(x) as recorder:
+        output = forward(x)
+    number = recorder.number_of(output)
+    if number is None:
+        return None, output
+    return _Recording(_mortal(recorder.calls, number), recorder.tensors, number), output
+
+
+def _mortal(calls: list[_Call], output: int) -> list[_Call]:
+    """The same calls, each with those tensors dead that it is the last to take or make."""
+    wanted, mortal = {output}, []
+    for call in reversed(calls):
+        mortal.append(call._replace(dead=tuple(n for n in call.numbers() if n not in wanted)))
+        wanted.update(call.numbers())
+    return mortal[::-1]
+
+
 class _Recorder(TorchDispatchMode):
     """Notes the calls that follow from one tensor; what does not is made once."""
 
@@ -124,29 +168,26 @@ class _Recorder(TorchDispatchMode):
         self.calls: list[_Call] = []
         self.tensors = 1
 
-    def number_of(self, tensor: Tensor) -> int:
-        return self._numbers[tensor]
+    def number_of(self, value: object) -> int | None:
+        """Of the input, or of what was made of it."""
+        number: int | None = self._numbers.get(value) if isinstance(value, Tensor) else None
+        return number
 
     def __torch_dispatch__(
         self, func: Any, types: object, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> object:
+        known = [self.number_of(value) for value in args]
+        places = [(place, number) for place, number in enumerate(known) if number is not None]
+        _check(func, known, sum(self.number_of(x) is not None for x in tree_leaves((args, kwargs))))
         returned = func(*args, **(kwargs or {}))
-        arguments, places = list(args), []
-        for place, value in enumerate(args):
-            if self._follows(value):
-                arguments[place] = None
-                places.append((place, self._numbers[value]))
-        # Nothing that a twin calls takes tensors in any other way.
-        assert len(places) == sum(map(self._follows, tree_leaves((args, kwargs)))), func
         if places:
+            arguments = [
+                value if number is None else None for value, number in zip(args, known, strict=True)
+            ]
             operator = partial(func, **kwargs) if kwargs else func
             results = [self._numbered(value) for value in _several(returned)]
-            self.calls.append(_Call(operator, arguments, places, results, []))
+            self.calls.append(_Call(operator, arguments, places, results))
         return returned
-
-    def _follows(self, value: object) -> bool:
-        """Whether it is the input, or was made of it."""
-        return isinstance(value, Tensor) and value in self._numbers
 
     def _numbered(self, value: Tensor) -> int | None:
         """The number that a result is given; None for what has one, being changed in place."""
@@ -157,17 +198,21 @@ class _Recorder(TorchDispatchMode):
         return self.tensors - 1
 
 
-def _recorded(forward: Forward, x: Tensor) -> tuple[_Calls, Tensor]:
-    with _Recorder(x) as recorder:
-        output = forward(x)
-    calls = _Calls(recorder.calls, recorder.tensors, recorder.number_of(output))
-    seen = {calls.output}
-    for call in reversed(calls.calls):
-        for number in (*(number for _, number in call.places), *call.results):
-            if number is not None and number not in seen:
-                seen.add(number)
-                call.dead.append(number)
-    return calls, output
+def _check(func: Any, known: list[int | None], taken: int) -> None:
+    """Refuse calls that would not do the same again; no twin makes any.
+
+    Args:
+        func: the operator.
+        known: for each argument, the number of the tensor that it is.
+        taken: how many tensors with numbers there are in its arguments, in lists, too.
+    """
+    if taken != len(known) - known.count(None):
+        raise RuntimeError(f"{func} takes tensors in lists or by keyword, which is not replayed")
+    declared = func._schema.arguments
+    for argument, number in zip(declared, known, strict=False):
+        writes = argument.alias_info is not None and argument.alias_info.is_write
+        if taken and writes and number is None:
+            raise RuntimeError(f"{func} writes into a tensor that would be kept, not made anew")
 
 
 def _several(returned: Any) -> Any:

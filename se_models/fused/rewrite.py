@@ -35,17 +35,23 @@ def fuse(model: ResNet, *, keep_state: bool = True) -> FusedResNet:
 
 
 class FusedResNet(Twin):
-    """What ``fuse`` returns."""
+    """What ``fuse`` returns.
+
+    What its stem and blocks call is kept with the tensors that they take, for the
+    kinds of input that came last: once it has run, they are not to be changed or
+    replaced. Load another state, or fuse anew. ``avgpool`` and ``fc`` may be changed.
+    """
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Unpickled, it may be in a process that has loaded no kernels yet."""
         super().__setstate__(state)  # type: ignore[no-untyped-call]
         load_kernels(self.conv1.weight.device)
-        self._replays = self._no_replays()
+        self._replays = self._new_replays()
 
     def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
         # Calls hold weights that were laid out, which can be neither copied nor pickled.
-        return {name: value for name, value in self.__dict__.items() if name != "_replays"}
+        return {name: value for name, value in state.items() if name != "_replays"}
 
     def _rewrite(self, model: ResNet) -> None:
         load_kernels(model.conv1.weight.device)
@@ -62,19 +68,20 @@ class FusedResNet(Twin):
         self.blocks = nn.ModuleList(blocks)
         self.avgpool = copy.deepcopy(model.avgpool)
         self.fc = copy.deepcopy(model.fc)
-        self._replays = self._no_replays()
+        self._replays = self._new_replays()
 
-    def _no_replays(self) -> Replays:
+    def _new_replays(self) -> Replays:
         return Replays((self.conv1, self.maxpool, *self.blocks.modules()))
 
     def _infer(self, x: Tensor) -> Tensor:
         features = self._replays(self._features, x)
-        if self.blocks[-1].tells_means:
+        # The rest may be anybody's modules, of which nobody knows what they decide by.
+        if features.dim() == 2:
             return self.fc(features.to(x.dtype))
         return self.fc(torch.flatten(self.avgpool(features), 1))
 
     def _features(self, x: Tensor) -> Tensor:
-        """What the last block puts out: its map, or the means of that if it tells them."""
+        """What the last block puts out: its map ``(B, C, H, W)``, or means of that ``(B, C)``."""
         given = self._stem(x)
         for block in self.blocks:
             given = block(given)
