@@ -66,20 +66,45 @@ def over_eager(rows: pd.DataFrame) -> pd.DataFrame:
     return _lines(rows, line)
 
 
+def latencies(rows: pd.DataFrame) -> pd.DataFrame:
+    """A line per path: the time of the trunk and of each placement, in ms.
+
+    Args:
+        rows: as for `over_trunk`.
+    """
+
+    def line(own: pd.DataFrame) -> dict[str, str]:
+        trunk = own[own["placement"] == "none"]
+        return {TRUNK: _milliseconds(trunk), **_each(own, _milliseconds)}
+
+    return _lines(rows, line)
+
+
 def _lines(rows: pd.DataFrame, line: Callable[[pd.DataFrame], dict[str, str]]) -> pd.DataFrame:
     paths: Iterable[str] = sorted(rows["path"].unique(), key=path_order)
     return pd.DataFrame([{"path": path, **line(rows[rows["path"] == path])} for path in paths])
 
 
 def _placements(rows: pd.DataFrame, quantity: str) -> dict[str, str]:
+    """A percentage for every placement."""
+    return _each(rows, lambda found: _cell(found.iloc[0], quantity) if len(found) else _UNKNOWN)
+
+
+def _each(rows: pd.DataFrame, cell: Callable[[pd.DataFrame], str]) -> dict[str, str]:
     """A cell for every placement; of several rows that of SE in all blocks, as published."""
-    cells: dict[str, str] = {}
-    for placement in PLACEMENTS:
-        if placement == "none":
-            continue
-        found = rows[rows["se"] == SEConfig(placement, REDUCTION).label]
-        cells[placement] = _cell(found.iloc[0], quantity) if len(found) else _UNKNOWN
-    return cells
+    return {
+        placement: cell(rows[rows["se"] == SEConfig(placement, REDUCTION).label])
+        for placement in PLACEMENTS
+        if placement != "none"
+    }
+
+
+def _milliseconds(rows: pd.DataFrame) -> str:
+    """The latency of the only row; its status where there is none."""
+    if rows.empty:
+        return _UNKNOWN
+    seconds = rows.iloc[0]["latency_s"]
+    return str(rows.iloc[0]["status"]) if pd.isna(seconds) else f"{seconds * 1e3:.1f}"
 
 
 def _cell(row: pd.Series, quantity: str) -> str:

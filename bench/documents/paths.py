@@ -8,7 +8,7 @@ import pandas as pd
 
 from bench.documents.kernels import CONTROL, rates
 from bench.documents.markdown import table
-from bench.path_matrix import REDUCTION, over_eager, over_trunk, work_of
+from bench.path_matrix import REDUCTION, latencies, over_eager, over_trunk, work_of
 from bench.path_summary import PATHS_NOTE, by_path, failed_paths
 from bench.summary import setting_line
 from bench.trial import Path
@@ -39,6 +39,8 @@ def markdown(frame: pd.DataFrame, kernels: pd.DataFrame | None) -> str:
             table(matrix),
             "Time over the plain trunk in eager PyTorch, minus one, in %:",
             table(over_eager(rows)),
+            "Latency in ms, by the trunk's median in its own path:",
+            table(latencies(rows)),
             *failed_paths(rows),
         ]
     return "\n\n".join(sections) + "\n"

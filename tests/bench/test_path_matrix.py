@@ -5,7 +5,15 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from bench.path_matrix import CONTROL, TRUNK, over_eager, over_trunk, path_order, work_of
+from bench.path_matrix import (
+    CONTROL,
+    TRUNK,
+    latencies,
+    over_eager,
+    over_trunk,
+    path_order,
+    work_of,
+)
 from bench.trial import EXECUTORS, TRANSFORMS, Path
 from se_models.config import PLACEMENTS
 from tests.bench.plots.test_paths import by_paths
@@ -49,6 +57,20 @@ def test_control_and_trunk_stand_ahead() -> None:
     assert set(made[CONTROL]) == {"+0.1 [-0.2, +0.4]"}
     assert cell(eager, "eager", TRUNK) == "0"
     assert cell(eager, "fused", TRUNK) == "-30.0 [-31.0, -29.0]"
+
+
+def test_latencies_are_milliseconds() -> None:
+    """Of the trunk and of every placement; what has none says why."""
+    frame = table()
+    frame["latency_s"] = [0.0101 + 0.001 * number for number in range(len(frame))]
+    failed = (frame["path"] == "fused") & (frame["placement"] == "post")
+    frame.loc[failed, ["latency_s", "status"]] = [None, "crashed"]
+    made = latencies(frame[(frame["placement"] != "inner") | (frame["path"] != "eager")])
+    assert list(made.columns) == ["path", TRUNK, *VARIANTS]
+    trunk, inner = (row(frame, "fused", se)["latency_s"] for se in ("none", "inner-r16"))
+    assert cell(made, "fused", TRUNK) == f"{trunk * 1e3:.1f}"
+    assert cell(made, "fused", "inner") == f"{inner * 1e3:.1f}"
+    assert (cell(made, "fused", "post"), cell(made, "eager", "inner")) == ("crashed", "–")
 
 
 def test_what_is_missing_says_why() -> None:

@@ -20,13 +20,13 @@ def several() -> pd.DataFrame:
     return pd.concat([large, deep], ignore_index=True)
 
 
-def test_each_network_and_workload_has_two_tables() -> None:
-    """SE over the trunk by the same path, and all over eager's trunk, below its heading."""
+def test_each_network_and_workload_has_three_tables() -> None:
+    """SE over its path's trunk, all over eager's trunk, and latencies, below its heading."""
     text = markdown(several(), None)
     headings = [line for line in text.splitlines() if line.startswith("### ")]
     assert [heading.split(" on ")[0] for heading in headings] == ["### resnet18", "### resnet50"]
-    assert text.count("| path ") == 4
-    assert text.count("| fused ") == 4
+    assert text.count("| path ") == 6
+    assert text.count("| fused ") == 6
     assert "nan" not in text
 
 
