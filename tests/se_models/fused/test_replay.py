@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from se_models.fused import replay
 from se_models.fused.packed import KINDS
 from se_models.fused.replay import Replays
 
@@ -69,6 +70,9 @@ def test_one_thread_records_at_a_time() -> None:
     other.join(60)
     assert kept == 0
     assert [output.tolist() for output in outputs] == [[1, 1], [1, 1]]
+    assert len(replays._kept) == 1
+    with replay._recording:  # as held by one that has not yet said that it records
+        replays(slow, torch.zeros(3))
     assert len(replays._kept) == 1
 
 
