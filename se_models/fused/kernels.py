@@ -16,29 +16,29 @@ def load(device: torch.device) -> bool:
     """Load the kernels of ``device``, building them if need be; whether it has any.
 
     Without them the reference in plain PyTorch runs. Why there are none is told
-    in one warning for each type of device.
+    in one warning for each type of device and reason.
     """
-    reason = missing(device.type)
+    reason = missing(device)
     if reason is not None:
         _warn(device.type, reason)
     return reason is None
 
 
-@cache
-def missing(device_type: str) -> str | None:
-    """Why devices of this type have no kernels, or None once they are loaded; it warns of nothing.
+def missing(device: torch.device | str) -> str | None:
+    """Why a device has no kernels, or None once they are loaded; it warns of nothing.
 
-    They are built if need be.
+    They are built if need be. Each GPU is asked for itself; ``cuda`` is the current one.
     """
-    match device_type:
+    device = torch.device(device)
+    match device.type:
         case "cpu":
             return load_cpu()
         case "cuda":
-            return load_cuda()
+            return load_cuda(device)
         case "meta":
             return None  # nothing is computed there
         case _:
-            return f"none are written for devices of type {device_type}"
+            return f"none are written for devices of type {device.type}"
 
 
 def build_s(device_type: str) -> float:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
+import threading
+from collections.abc import Callable, Container
 from typing import Any
 
 import torch
@@ -15,44 +15,72 @@ from se_models.fused.cuda.dispatch import Operators
 from se_models.fused.cuda.launch import LaunchError
 from se_models.fused.cuda.maps import DTYPES
 
-_registered: list[torch.library.Library] = []
+
+class Loader:
+    """Loads the kernels of one device after another, each when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._backend = driver.Driver()
+        self._lock = threading.Lock()  # threads may fuse at once, but operators have one kernel
+        self._reasons: dict[int, str] = {}
+        self._loaded: set[int] = set()
+        self._registered: torch.library.Library | None = None
+
+    def __call__(self, device: torch.device) -> str | None:
+        """Stand in for the reference on a CUDA device; why that cannot be, or None.
+
+        Its kernels are compiled, unless they are found on disk, and loaded, so that
+        a capture finds them there. A device for which that fails runs the
+        reference, whatever others do.
+        """
+        with self._lock:
+            reason = compiler.missing() or driver.missing()
+            if reason is not None:
+                return reason
+            index = torch.cuda.current_device() if device.index is None else device.index
+            if index not in self._loaded and index not in self._reasons:
+                self._load(index)
+            return self._reasons.get(index)
+
+    def _load(self, index: int) -> None:
+        # A library that is missing, a GPU that is busy or too old: each has an error of its own,
+        # and none may keep a model from running in plain PyTorch.
+        try:
+            self._backend.load(torch.device("cuda", index))
+        except Exception as error:
+            self._reasons[index] = _told(error)
+            return
+        self._loaded.add(index)
+        if self._registered is None:
+            operators = Operators(self._backend, arrivals)
+            self._registered = register(operators, "CUDA", without=self._reasons)
 
 
-@cache
-def load() -> str | None:
-    """Stand in for the reference on CUDA devices; why that cannot be, or None.
-
-    Every device's kernels are compiled, unless they are found on disk, and
-    loaded, so that a capture finds them there.
-    """
-    reason = compiler.missing() or driver.missing()
-    if reason is not None:
-        return reason
-    backend = driver.Driver()
-    try:
-        for index in range(torch.cuda.device_count()):
-            backend.load(torch.device("cuda", index))
-    except (LaunchError, OSError) as error:
-        return str(error)
-    _registered.append(register(Operators(backend, arrivals), "CUDA"))
-    return None
+load = Loader()
 
 
-def register(operators: Operators, key: str) -> torch.library.Library:
+def register(
+    operators: Operators, key: str, *, without: Container[int | None] = ()
+) -> torch.library.Library:
     """Make ``operators`` what torch calls for tensors of a dispatch key.
 
     Maps of a dtype for which there are no kernels, float64, go to the reference,
     and so do operators without one, which are for the CPU. What is registered
     lasts as long as the library that is returned.
+
+    Args:
+        operators: on kernels.
+        key: such as ``CUDA``.
+        without: indices of devices that have no kernels; asked at every call.
     """
     library = torch.library.Library(reference.NAMESPACE, "IMPL")
     for name in reference.REFERENCES:
         if hasattr(operators, name):
-            library.impl(name, _by_dtype(name, operators), key)
+            library.impl(name, _chosen(name, operators, without), key)
     return library
 
 
-def _by_dtype(name: str, operators: Operators) -> Callable[..., Any]:
+def _chosen(name: str, operators: Operators, without: Container[int | None]) -> Callable[..., Any]:
     """The operator on kernels, or in plain PyTorch where there are none for its maps."""
     kernel: Callable[..., Any] = getattr(operators, name)
     plain = reference.REFERENCES[name]
@@ -60,6 +88,14 @@ def _by_dtype(name: str, operators: Operators) -> Callable[..., Any]:
     of_map = 1 if name == "excite" else 0
 
     def run(*arguments: Any) -> Any:
-        return (kernel if arguments[of_map].dtype in DTYPES else plain)(*arguments)
+        given = arguments[of_map]
+        fits = given.dtype in DTYPES and given.device.index not in without
+        return (kernel if fits else plain)(*arguments)
 
     return run
+
+
+def _told(error: Exception) -> str:
+    """In one line, for a warning; errors of other libraries by their name too."""
+    first = next(iter(str(error).strip().splitlines()), "")
+    return first if isinstance(error, LaunchError) else f"{type(error).__name__}: {first}"

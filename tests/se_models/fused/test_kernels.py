@@ -18,10 +18,8 @@ from se_models.fused import fuse, kernels, rewrite
 def _no_kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A CPU for which none can be built, and nobody has been told."""
     monkeypatch.setattr(kernels, "load_cpu", lambda: "no compiler")
-    kernels.missing.cache_clear()
     kernels._warn.cache_clear()
     yield
-    kernels.missing.cache_clear()
     kernels._warn.cache_clear()
 
 

@@ -141,8 +141,7 @@ def test_a_refusal_names_the_kernel(bindings: Bindings) -> None:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_without_a_device_the_reason_is_told() -> None:
     """Nothing is asked of bindings that could wait for a driver."""
-    library.load.cache_clear()
-    reason = library.load()
+    reason = library.Loader()(torch.device("cuda"))
     assert reason is not None
     assert reason.startswith(
         ("there is no CUDA driver", "torch sees no CUDA device", "the package")

@@ -46,6 +46,14 @@ assert len(emulator.launches) == 4
 del library
 operators.squeeze(x, False)
 assert len(emulator.launches) == 4
+
+# Nor are there any for a device that is left out, as this one is once it is in the set.
+without = set()
+library = register(Operators(emulator, arrivals), "CPU", without=without)
+operators.squeeze(x, False)
+without.add(x.device.index)
+torch.testing.assert_close(operators.squeeze(x, False), expected)
+assert len(emulator.launches) == 5
 """
 
 
