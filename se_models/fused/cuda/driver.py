@@ -33,7 +33,8 @@ class Driver:
 
     def __init__(self) -> None:
         self._compiled: dict[tuple[str, torch.dtype], Compiled] = {}
-        self._functions: dict[tuple[int, torch.dtype, str], Any] = {}
+        # With the types of their parameters, so that a launch looks up nothing else.
+        self._functions: dict[tuple[int, torch.dtype, str], tuple[Any, tuple[str, ...]]] = {}
         self._contexts: dict[int, Any] = {}
 
     def load(self, device: torch.device) -> None:
@@ -53,16 +54,18 @@ class Driver:
                 module = _told("loading", driver.cuModuleLoadData(kernels.cubin))
                 for name, lowered in kernels.names.items():
                     found = driver.cuModuleGetFunction(module, lowered.encode())
-                    self._functions[index, dtype, name] = _told(name, found)
+                    function = _told(name, found)
+                    self._functions[index, dtype, name] = function, kernels.parameters(name)
 
     def launch(self, launch: Launch) -> None:
         from cuda.bindings import driver
 
         tensor = next(each for each in launch.arguments if isinstance(each, Tensor))
         index = tensor.device.index
-        if (index, launch.dtype, launch.kernel) not in self._functions:
+        key = (index, launch.dtype, launch.kernel)
+        if key not in self._functions:
             self.load(tensor.device)
-        parameters = self._kernels(index, launch.dtype).parameters(launch.kernel)
+        function, parameters = self._functions[key]
         packed = Packed(launch, parameters)
         with torch.cuda.device(index):
             # A thread's first launch may come before anything of torch's has made it current.
@@ -70,7 +73,7 @@ class Driver:
             _told(
                 launch.kernel,
                 driver.cuLaunchKernel(
-                    self._functions[index, launch.dtype, launch.kernel],
+                    function,
                     *launch.blocks, 1,
                     THREADS, 1, 1,
                     0,

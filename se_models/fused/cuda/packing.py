@@ -49,13 +49,16 @@ class Packed:
 def _value(
     kernel: str, place: int, argument: Argument, parameter: str
 ) -> ctypes.c_void_p | ctypes.c_int32:
-    named = f"{kernel}, argument {place}"
     if isinstance(argument, int):
         if parameter not in _INTEGERS:
-            raise LaunchError(f"{named} must be a {parameter}, got the integer {argument}")
+            raise _refused(kernel, place, f"be a {parameter}, got the integer {argument}")
         if not _LEAST <= argument <= _MOST:
-            raise LaunchError(f"{named} must fit into 32 bits, got {argument}")
+            raise _refused(kernel, place, f"fit into 32 bits, got {argument}")
         return ctypes.c_int32(argument)
     if parameter not in _POINTERS:
-        raise LaunchError(f"{named} must be a {parameter}, got a tensor")
+        raise _refused(kernel, place, f"be a {parameter}, got a tensor")
     return ctypes.c_void_p(argument.data_ptr() if isinstance(argument, Tensor) else None)
+
+
+def _refused(kernel: str, place: int, rule: str) -> LaunchError:
+    return LaunchError(f"{kernel}, argument {place} must {rule}")

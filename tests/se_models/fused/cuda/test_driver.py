@@ -122,6 +122,9 @@ def test_a_kernel_is_loaded_once(bindings: Bindings, monkeypatch: pytest.MonkeyP
     ours = Driver()
     ours.load(torch.device("cpu"))
     monkeypatch.setattr(bindings, "cuModuleLoadData", None)
+    # Nor is the device asked what it is, or PTX read, which would cost each launch its time.
+    monkeypatch.setattr(torch.cuda, "get_device_capability", None)
+    monkeypatch.setattr(Compiled, "parameters", None)
     ours.launch(launch_of(torch.zeros(1)))
     ours.launch(launch_of(torch.zeros(1)))
     assert len(bindings.asked) == 2
