@@ -121,10 +121,12 @@ class Operators:
             _dense(bias2), _dense(factor),
         )  # fmt: skip
         gate = squeezed.new_empty((batch, gates))
-        arrivals = self._arrivals(squeezed.device)
         images = IMAGES if batch >= IMAGES else 1
         chunks = -(-hidden // UNITS)
-        groups_at_once = min(arrivals.numel(), MOST_BLOCKS[1])
+        # One block meets no other; counters in a capture of somebody else's are cleared each time.
+        arrivals = self._arrivals(squeezed.device) if chunks > 1 else None
+        most_groups = MOST_BLOCKS[1]
+        groups_at_once = most_groups if arrivals is None else min(arrivals.numel(), most_groups)
         most = min(images * groups_at_once, max(1, MOST_VALUES // max(1, channels, chunks * gates)))
         for first in range(0, batch, most):
             part, put = squeezed[first : first + most], gate[first : first + most]

@@ -75,6 +75,19 @@ def test_many_images_are_excited_in_turns(ours: Operators, recorder: Recorder) -
     assert [launch.arguments[9] for launch in recorder.launches] == [4, 4, 3]
 
 
+def test_an_excitation_by_one_block_needs_no_counters(recorder: Recorder) -> None:
+    """In a capture they may have to be cleared first; and no number of them parts the images."""
+
+    def refuse(_device: torch.device) -> Tensor:
+        raise AssertionError("counters were asked for")
+
+    ours = Operators(recorder, refuse)
+    ours.excite(torch.zeros(11, 8), torch.zeros(8, 8), None, torch.zeros(8, 8), None, None)
+    (launch,) = recorder.launches
+    assert launch.blocks == (1, 6)
+    assert launch.arguments[6:8] == (None, None)
+
+
 def test_a_second_layer_is_read_as_it_lies(ours: Operators, recorder: Recorder) -> None:
     """Gate by gate or unit by unit, without a copy of either; the strides say which."""
     for weight2 in (torch.zeros(8, 9), torch.zeros(9, 8).t()):
