@@ -56,6 +56,10 @@ class CapturedForward:
     where they lay when a graph was captured: changing their values in place
     shows, another tensor in their place does not.
 
+    Call it on one stream at a time, and from one thread: all calls of a kind share
+    the graph's input and output, and nothing makes one stream wait for another.
+    While a new kind is captured there may be one graph more than ``graphs``.
+
     Args:
         model: in eval mode, on a CUDA device.
         static_output: return the graph's own output, which the next call of the
@@ -104,10 +108,12 @@ class CapturedForward:
         if kind in self._graphs:
             self._graphs.move_to_end(kind)
             return self._graphs[kind]
+        captured = _captured(self._model, x, kind[2])
+        # Only now, or a capture that fails would have cost one that works.
         while len(self._graphs) >= self._most:
             self._graphs.popitem(last=False)
-        self._graphs[kind] = _captured(self._model, x, kind[2])
-        return self._graphs[kind]
+        self._graphs[kind] = captured
+        return captured
 
 
 def capture(
@@ -139,7 +145,8 @@ def _captured(
         current.wait_stream(aside)
         with arrivals.of_a_graph(x.device) as counters:
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
+            # Torch's own stream for captures stays on the device that was current at the first.
+            with torch.cuda.graph(graph, stream=aside):
                 output = model(given)
     return StaticForward(graph, given, output, counters)
 

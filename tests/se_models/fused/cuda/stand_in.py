@@ -81,6 +81,7 @@ class Device:
         self.capturing = False
         self._streams = [Stream(torch.device("cuda", 0), self.log)]
         self.current = self._streams[0]
+        self._for_captures: Stream | None = None
         for name, value in {
             "CUDAGraph": self._graph,
             "graph": self._capture,
@@ -112,10 +113,13 @@ class Device:
             self.current = before
 
     @contextmanager
-    def _capture(self, graph: Graph) -> Iterator[None]:
+    def _capture(self, graph: Graph, stream: Stream | None = None) -> Iterator[None]:
+        if stream is None:  # torch makes one for all captures, whichever device they are on
+            self._for_captures = self._for_captures or self._stream()
+            stream = self._for_captures
         self.capturing = True
         try:
-            with _Recording(graph):
+            with self._on(stream), _Recording(graph):
                 yield
         finally:
             self.capturing = False

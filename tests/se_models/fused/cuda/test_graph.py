@@ -62,11 +62,20 @@ def test_two_hundred_inputs_are_two_hundred_outputs(model: Model, device: Device
     assert device.graphs[0].replays == 200
 
 
-def test_warm_up_has_a_stream_of_its_own(model: Model, device: Device) -> None:
-    """Which waits for what came before, and the capture for it."""
-    capture(model, torch.zeros(1, 4))
+def test_warm_up_and_capture_have_a_stream_of_their_own(model: Model, device: Device) -> None:
+    """On the model's device, which torch's own for captures need not be; it waits, and is awaited.
+
+    Each capture makes one.
+    """
+    for _ in range(2):
+        capture(model, torch.zeros(1, 4))
     assert device.log == [
-        "1 waits for 0", *["forward on 1"] * WARM_UPS, "0 waits for 1", "forward on 0",
+        line
+        for own in (1, 2)
+        for line in (
+            f"{own} waits for 0", *[f"forward on {own}"] * WARM_UPS, f"0 waits for {own}",
+            f"forward on {own}",
+        )
     ]  # fmt: skip
 
 
@@ -132,6 +141,21 @@ def test_what_waits_for_the_device_cannot_be_captured(model: Model) -> None:
     with pytest.raises(RuntimeError, match="capturing"):
         captured(torch.ones(1, 4))
     assert captured._graphs == {}
+
+
+def test_a_capture_that_fails_costs_no_other(model: Model, device: Device) -> None:
+    """The graph that would have made room for it is still there."""
+    captured = CapturedForward(model, graphs=1)
+    kept = captured.static(torch.ones(1, 4))
+
+    def refuse(_model: nn.Module, _inputs: object) -> None:
+        if device.capturing:
+            raise RuntimeError("no memory")
+
+    model.register_forward_pre_hook(refuse)
+    with pytest.raises(RuntimeError, match="no memory"):
+        captured(torch.ones(2, 4))
+    assert captured.static(torch.ones(1, 4)) is kept
 
 
 def test_a_graph_has_counters_of_its_own(model: Model) -> None:
