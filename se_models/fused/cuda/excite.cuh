@@ -83,8 +83,8 @@ __global__ void __launch_bounds__(kThreads) excite(
     const float* __restrict__ squeezed, const scalar_t* __restrict__ weight1,
     const scalar_t* __restrict__ bias1, const scalar_t* __restrict__ weight2,
     const scalar_t* __restrict__ bias2, const float* __restrict__ factor, float* partial,
-    int* arrivals, float* __restrict__ gate, int batch, int channels, int hidden, int gates, int unit_stride,
-    int gate_stride) {
+    int* arrivals, float* __restrict__ gate, int batch, int channels, int hidden, int gates,
+    int unit_stride, int gate_stride) {
   __shared__ float units[images][kUnits];
   const int chunk = blockIdx.x, chunks = gridDim.x, first = blockIdx.y * images;
   const int unit = chunk * kUnits + warp_of_block();

@@ -51,8 +51,8 @@ struct Team {
 };
 
 // Calls one(i) or pack(i), the latter for kWide values at once, so that each of `count` values that
-// start at `run` is visited by one of `size` threads. `wide` says whether sixteen bytes may be taken
-// at once wherever the address in `run` allows it.
+// start at `run` is visited by one of `size` threads. `wide` says whether sixteen bytes may be
+// taken at once wherever the address in `run` allows it.
 template <typename One, typename Pack>
 __device__ __forceinline__ void over_run(
     const scalar_t* run, int count, bool wide, int rank, int size, const One& one,

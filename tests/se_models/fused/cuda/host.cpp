@@ -50,8 +50,9 @@ extern "C" const char* emulated_launch(
 
 #ifdef EMULATED_PROGRAM
 
-// Reads a file of buffers and launches, and writes the buffers as the launches left them; names each
-// kernel that has come to its end. Every buffer is an allocation of its own and of its very size, so that AddressSanitizer sees its ends.
+// Reads a file of buffers and launches, and writes the buffers as the launches left them; names
+// each kernel that has come to its end. Every buffer is an allocation of its own and of its very
+// size, so that AddressSanitizer sees its ends.
 namespace {
 
 template <typename T>
