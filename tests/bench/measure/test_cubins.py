@@ -12,12 +12,13 @@ from bench.measure import cubins
 from bench.measure.cubins import ARCHITECTURES, Resources, resources
 from se_models.fused.cuda import compiler
 from se_models.fused.cuda.compiler import Compiled, compile_now
+from tests.se_models.fused.cuda.nvrtc import needs_nvrtc
 from tests.timing_out import hanging
 
 pytestmark = [
     pytest.mark.kernels,
     hanging(180),
-    pytest.mark.skipif(compiler.missing() is not None, reason=str(compiler.missing())),
+    needs_nvrtc,
 ]
 
 Toy = Callable[..., Resources]

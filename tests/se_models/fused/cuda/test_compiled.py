@@ -12,13 +12,14 @@ from se_models.fused.cuda import compiler
 from se_models.fused.cuda.compiler import SCALARS, compile_now, compiled, kernels
 from se_models.fused.cuda.launch import LaunchError
 from tests.se_models.fused.cuda import emulator
+from tests.se_models.fused.cuda.nvrtc import needs_nvrtc
 from tests.timing_out import hanging
 
 # Some calls of the bindings wait for ever where there is no driver.
 pytestmark = [
     pytest.mark.kernels,
     hanging(180),
-    pytest.mark.skipif(compiler.missing() is not None, reason=str(compiler.missing())),
+    needs_nvrtc,
 ]
 
 DTYPES = list(SCALARS)
@@ -38,6 +39,11 @@ def found() -> dict[tuple[str, torch.dtype], list[Resources]]:
         for architecture in ARCHITECTURES
         for dtype in DTYPES
     }
+
+
+def test_the_compiler_is_there() -> None:
+    """With torch's CUDA, and CUDA's headers too."""
+    assert compiler.missing() is None
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
