@@ -13,6 +13,7 @@ import re
 import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -99,6 +100,8 @@ def headers() -> Path:
 def compiled(dtype: torch.dtype, architecture: str, folder: Path | None = None) -> Compiled:
     """The kernels for maps of ``dtype``, compiled unless they are found on disk.
 
+    A folder that cannot be written costs every process a compilation, and no more.
+
     Args:
         dtype: one of `SCALARS`.
         architecture: such as ``sm_90``.
@@ -106,15 +109,17 @@ def compiled(dtype: torch.dtype, architecture: str, folder: Path | None = None) 
 
     Raises:
         LaunchError: if the compiler refuses; says why.
-        OSError: if the folder cannot be written.
     """
     folder = folder or platformdirs.user_cache_path("se_models")
     file = folder / f"cuda_{_digest(dtype, architecture)}.zip"
-    if not file.exists():
-        made = compile_now(dtype, architecture)
+    kept = _read(file)
+    if kept is not None:
+        return kept
+    made = compile_now(dtype, architecture)
+    with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         _write(made, file)
-    return _read(file)
+    return made
 
 
 def compile_now(dtype: torch.dtype, architecture: str, options: Sequence[str] = ()) -> Compiled:
@@ -176,14 +181,19 @@ def _write(made: Compiled, file: Path) -> None:
         draft.replace(file)
 
 
-def _read(file: Path) -> Compiled:
-    with zipfile.ZipFile(file) as archive:
-        return Compiled(
-            archive.read("cubin"),
-            archive.read("ptx").decode(),
-            json.loads(archive.read("names")),
-            archive.read("log").decode(),
-        )
+def _read(file: Path) -> Compiled | None:
+    """What is kept, or None where there is nothing, or nothing whole."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return Compiled(
+                archive.read("cubin"),
+                archive.read("ptx").decode(),
+                json.loads(archive.read("names")),
+                archive.read("log").decode(),
+            )
+    # Damage shows in a dozen ways, by where it is; compiling again mends them all.
+    except Exception:
+        return None
 
 
 def _told(answer: tuple[Any, ...]) -> Any:

@@ -100,6 +100,25 @@ def test_what_was_compiled_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         compiled(torch.float32, "sm_80", tmp_path)
 
 
+def test_a_file_that_is_damaged_is_compiled_again(tmp_path: Path) -> None:
+    """Whether nothing in it is whole or only a part is missing, and then it is whole."""
+    first = compiled(torch.float32, "sm_80", tmp_path)
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    for damaged in (b"", whole[: len(whole) // 2], b"\xff" * 99 + whole[99:]):
+        file.write_bytes(damaged)
+        made = compiled(torch.float32, "sm_80", tmp_path)
+        assert made.cubin == first.cubin
+        assert compiler._read(file) == made
+
+
+def test_a_folder_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
+    """What was compiled is there nonetheless."""
+    (tmp_path / "file").touch()
+    made = compiled(torch.float32, "sm_80", tmp_path / "file" / "folder")
+    assert made.cubin.startswith(b"\x7fELF")
+
+
 def test_what_does_not_compile_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the compiler's first error, and nothing is kept."""
     broken = tmp_path / "kernels.cu"
