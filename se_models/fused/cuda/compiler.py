@@ -131,7 +131,9 @@ def compile_now(dtype: torch.dtype, architecture: str, options: Sequence[str] = 
     try:
         for name in names:
             _told(nvrtc.nvrtcAddNameExpression(program, name.encode()))
-        chosen = [flag.encode() for flag in (*_options(dtype, architecture), *options)]
+        folders = (f"--include-path={FOLDER}", f"--include-path={headers()}")
+        flags = (*_options(dtype, architecture), *folders, *options)
+        chosen = [flag.encode() for flag in flags]
         (status,) = nvrtc.nvrtcCompileProgram(program, len(chosen), chosen)
         log = _text(nvrtc, program, "ProgramLog")
         if status != nvrtc.nvrtcResult.NVRTC_SUCCESS:
@@ -146,25 +148,24 @@ def compile_now(dtype: torch.dtype, architecture: str, options: Sequence[str] = 
 
 
 def _options(dtype: torch.dtype, architecture: str) -> tuple[str, ...]:
+    """All but the folders of headers, which say where this is installed, not what is made."""
     return (
         f"--gpu-architecture={architecture}",
         "--std=c++17",
-        f"--include-path={FOLDER}",
-        f"--include-path={headers()}",
         f"--define-macro=SE_SCALAR={SCALARS[dtype]}",
         "--ptxas-options=-v",
     )
 
 
 def _digest(dtype: torch.dtype, architecture: str) -> str:
-    """Of all that the compiler is given, and of the compiler."""
+    """Of all that the compiler is given, and of the compiler, with which CUDA's headers come."""
     from cuda.bindings import nvrtc
 
     version = nvrtc.nvrtcVersion()[1:]
     sources = (SOURCE, *sorted(FOLDER.glob("*.cuh")))
     made_from = (
         *(source.read_text(encoding="utf-8") for source in sources),
-        str(version), architecture, SCALARS[dtype], *kernels(dtype),
+        str(version), *_options(dtype, architecture), *kernels(dtype),
     )  # fmt: skip
     return hashlib.sha256("\0".join(made_from).encode()).hexdigest()[:16]
 

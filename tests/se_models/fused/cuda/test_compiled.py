@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,27 @@ def test_a_folder_that_cannot_be_written_is_done_without(tmp_path: Path) -> None
     (tmp_path / "file").touch()
     made = compiled(torch.float32, "sm_80", tmp_path / "file" / "folder")
     assert made.cubin.startswith(b"\x7fELF")
+
+
+def test_what_is_kept_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By each of the sources, the compiler's version and its options; not by where they lie."""
+    from cuda.bindings import nvrtc
+
+    copied = tmp_path / "copied"
+    shutil.copytree(compiler.FOLDER, copied)
+    digests = [compiler._digest(torch.float32, "sm_80")]
+    monkeypatch.setattr(compiler, "FOLDER", copied)
+    monkeypatch.setattr(compiler, "SOURCE", copied / "kernels.cu")
+    assert compiler._digest(torch.float32, "sm_80") == digests[0]
+    sources = sorted(copied.glob("*.cu*"))
+    for source in sources:
+        source.write_text(source.read_text() + "\n")
+        digests.append(compiler._digest(torch.float32, "sm_80"))
+    monkeypatch.setattr(nvrtc, "nvrtcVersion", lambda: (0, 99, 0))
+    digests.append(compiler._digest(torch.float32, "sm_80"))
+    monkeypatch.setattr(compiler, "_options", lambda *_: ("--use_fast_math",))
+    digests.append(compiler._digest(torch.float32, "sm_80"))
+    assert len(set(digests)) == len(sources) + 3
 
 
 def test_what_does_not_compile_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
