@@ -208,9 +208,9 @@ def _told(answer: tuple[Any, ...]) -> Any:
 def _bytes(nvrtc: Any, program: Any, what: str) -> bytes:
     """What NVRTC hands out in two steps, its size first."""
     size = _told(getattr(nvrtc, f"nvrtcGet{what}Size")(program))
-    buffer = bytes(size)
+    buffer = bytearray(size)
     _told(getattr(nvrtc, f"nvrtcGet{what}")(program, buffer))
-    return buffer
+    return bytes(buffer)
 
 
 def _text(nvrtc: Any, program: Any, what: str) -> str:
