@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench import limited
 from bench.environment import has_cuda
 from bench.options import axes_given, grid_from, with_given
 from bench.trial import DTYPES, LAYOUTS
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.grid import Grid
+
+# More than the sanitizer's runs may take together, and the checks ahead of them.
+_CHECKS_MINUTES = 75
 
 
 def run(options: argparse.Namespace) -> int:
@@ -50,13 +54,12 @@ def run(options: argparse.Namespace) -> int:
 
 def selfcheck(options: argparse.Namespace) -> int:
     """Check the fast path on a device, then measure it there."""
-    from bench.environment import describe_machine
-
-    gpus = describe_machine().gpus
-    name = gpus[0] if options.device == "cuda" and gpus else options.device
+    name = _gpu() if options.device == "cuda" and options.out is None else options.device
     out = options.out or Path("results") / re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     checks = ["bench.measure.selfcheck", "--device", options.device, "--out", str(out)]
-    code = subprocess.call([sys.executable, "-m", *checks])
+    code = limited.run(
+        [sys.executable, "-m", *checks], name="the process of checks", minutes=_CHECKS_MINUTES
+    ).returncode
     if code or options.checks_only:
         return code
     grid = (
@@ -66,6 +69,18 @@ def selfcheck(options: argparse.Namespace) -> int:
         "compile,fused+compile", "--out", str(out),
     )  # fmt: skip
     return subprocess.call([sys.executable, "-m", *grid])
+
+
+def _gpu() -> str:
+    """The name of the GPU that is torch's first, which need not be the first of the machine.
+
+    Asked in a process of its own: this one would keep memory of the GPU while others measure.
+    """
+    ask = "import torch; print(torch.cuda.get_device_name(0))"
+    done = limited.run(
+        [sys.executable, "-c", ask], name="asking torch for its GPU", minutes=5, is_captured=True
+    )
+    return done.stdout.strip() if done.returncode == 0 else "cuda"
 
 
 def predict(options: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bench import commands, environment, limited
 from bench.cli import main
 from bench.grid import LATE_STAGE, Grid
 from bench.options import add_grid, grid_from, seconds
@@ -65,6 +66,38 @@ def test_flags_span_the_grid() -> None:
     )
 
 
+def stand_in_for_checks(monkeypatch: pytest.MonkeyPatch, gpu: str = "") -> list[list[str]]:
+    """What would have been run with a time limit; each prints the name of a GPU."""
+    called: list[list[str]] = []
+
+    def passed(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        called.append(command)
+        return subprocess.CompletedProcess(command, 0, f"{gpu}\n", "")
+
+    monkeypatch.setattr(limited, "run", passed)
+    return called
+
+
+def test_the_self_checks_folder_has_the_name_of_torchs_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of that which is checked, whichever comes first in the machine."""
+    monkeypatch.setattr(environment, "_nvidia_gpus", lambda: (("Quadro T400",), "1.0"))
+    called = stand_in_for_checks(monkeypatch, gpu="NVIDIA A100-SXM4-80GB")
+    assert main(["selfcheck", "--checks-only"]) == 0
+    _asked, checks = called
+    assert checks[-2:] == ["--out", str(Path("results/nvidia-a100-sxm4-80gb"))]
+
+
+def test_checks_that_do_not_finish_are_a_failure(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one line, and nothing is measured."""
+    monkeypatch.setattr(commands, "_CHECKS_MINUTES", 0.001)
+    monkeypatch.setattr(subprocess, "call", None)
+    assert main(["selfcheck", "--device", "cpu", "--out", str(tmp_path)]) == 1
+    told = "selfcheck: the process of checks did not finish in 0.001 minutes\n"
+    assert capsys.readouterr().err.endswith(told)
+
+
 def test_the_self_check_measures_every_dtype_layout_and_path(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -76,8 +109,9 @@ def test_the_self_check_measures_every_dtype_layout_and_path(
         return 0
 
     monkeypatch.setattr(subprocess, "call", passed)
+    checked = stand_in_for_checks(monkeypatch)
     assert main(["selfcheck", "--device", "cuda", "--out", str(tmp_path)]) == 0
-    checks, measured = called
+    (checks,), (measured,) = checked, called
     assert "bench.measure.selfcheck" in checks
     assert measured[1:4] == ["-m", "bench", "run"]
     out = measured.index("--out")

@@ -14,7 +14,7 @@ CORE = {
     for name in (
         "trial", "grid", "order", "record", "ledger", "breakdown", "doubt", "quota", "cpus",
         "environment", "stats", "verdict", "waiting", "protocol", "options", "files",
-        "line_files", "git", "exact",
+        "line_files", "git", "exact", "limited",
     )
 }  # fmt: skip
 SHOWING = {
