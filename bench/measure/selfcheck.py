@@ -4,15 +4,15 @@ Checks come before any time is taken, and the first that fails ends all: what
 the machine is, whether its kernels load, every kernel against float64, a stream
 that is not the default one, a captured forward replayed with changing inputs,
 NVIDIA's compute-sanitizer where it is installed. Nothing but the report in
---out is written.
+--out is written, line by line, and it says so until it is whole.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +21,7 @@ from pathlib import Path
 
 import torch
 
+from bench import limited
 from bench.measure import subject
 from bench.measure.agreement import Agreement, agreements
 from bench.trial import DEVICES, Device, Trial, Variant, Workload
@@ -30,10 +31,14 @@ from se_models.fused import capture, fuse
 from se_models.fused.kernels import missing
 
 REPORT = "selfcheck.txt"
+# The last line of the report of a process that has crashed, or was ended at its time limit.
+_UNFINISHED = "NOT FINISHED"
 REPLAYS = 200
 # How far a fused network may be from the float64 one, as max|a - b| / max|b|, in float32.
 NETWORK_TOLERANCE = 1e-4
 _SIZE = 64
+# For each of compute-sanitizer's runs, which make everything many times slower.
+SANITIZER_MINUTES = 15.0
 
 Lines = Iterator[str]
 
@@ -53,19 +58,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report: list[str] = []
     try:
         for name, check in _checks(options).items():
+            _keep((*report, f"{name}: {_UNFINISHED}"), options.out)
             for line in check(device):
                 report.append(f"{name}: {line}")
                 print(report[-1], flush=True)
-    # What raises is as wrong as what differs, and so is a machine that lacks what loading needs.
-    except (RuntimeError, ValueError, OSError, ImportError) as error:
-        report.append(f"FAILED: {error}")
+                _keep((*report, f"{name}: {_UNFINISHED}"), options.out)
+    # What raises is as wrong as what differs, whatever it raises: libraries that are missing, and
+    # kernels that are wrong, have errors of many kinds.
+    except Exception as error:
+        report.append(f"FAILED: {str(error) or repr(error)}")
         print(report[-1], file=sys.stderr)
+        _keep(report, options.out)
         return 1
-    finally:
-        if options.out is not None:
-            options.out.mkdir(parents=True, exist_ok=True)
-            (options.out / REPORT).write_text("\n".join(report) + "\n", encoding="utf-8")
+    _keep(report, options.out)
     return 0
+
+
+def _keep(report: Sequence[str], folder: Path | None) -> None:
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / REPORT).write_text("\n".join(report) + "\n", encoding="utf-8")
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -113,7 +125,7 @@ def versions(device: torch.device) -> Lines:
 
 def loading(device: torch.device) -> Lines:
     """The kernels, compiled if need be; without them plain PyTorch would be checked."""
-    reason = missing(device.type)
+    reason = missing(device)
     if reason is not None:
         raise WrongError(f"there are no kernels for {device.type}: {reason}")
     yield "all kernels are there"
@@ -187,16 +199,20 @@ def captured(device: torch.device) -> Lines:
 
 
 def sanitizer(_device: torch.device) -> Lines:
-    """compute-sanitizer's memory and race checks over the kernels, in processes of their own."""
+    """compute-sanitizer over the kernels, a process for each: memory, races, barriers."""
     tool = shutil.which("compute-sanitizer")
     if tool is None:
         yield "compute-sanitizer is not installed: not run"
         return
-    for check in ("memcheck", "racecheck"):
-        done = subprocess.run(
+    # An overrun stays within what torch's allocator has reserved, unless each tensor is allocated
+    # for itself.
+    environment = {**os.environ, "PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}
+    for check in ("memcheck", "racecheck", "synccheck"):
+        done = limited.run(
             [tool, "--tool", check, "--error-exitcode", "9", sys.executable, "-m",
              "bench.measure.selfcheck", "--kernels-only"],
-            capture_output=True, text=True, check=False,
+            name=f"compute-sanitizer's {check}", minutes=SANITIZER_MINUTES, is_captured=True,
+            environment=environment,
         )  # fmt: skip
         if done.returncode:
             raise WrongError(f"compute-sanitizer's {check}: {done.stdout.strip()[-300:]}")

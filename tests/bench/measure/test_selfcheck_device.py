@@ -69,6 +69,44 @@ def test_a_machine_without_bindings_is_a_failure(
     assert capsys.readouterr().err == "FAILED: No module named 'cuda'\n"
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(KeyError("stage"), "'stage'"), (AssertionError(), "AssertionError()")],
+)
+def test_whatever_a_check_raises_is_a_failure(
+    error: Exception,
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    """In one line behind what was checked before, of whatever kind the error is."""
+
+    def fails(_device: torch.device) -> Any:
+        yield "one is right"
+        raise error
+
+    monkeypatch.setattr(selfcheck, "versions", fails)
+    assert main(["--device", "cpu", "--out", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"FAILED: {told}\n"
+    assert (tmp_path / REPORT).read_text() == f"versions: one is right\nFAILED: {told}\n"
+
+
+def test_a_report_that_is_not_whole_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As that of a process that was ended at its time limit: the check is named."""
+
+    def ended(_device: torch.device) -> Any:
+        yield "one is right"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(selfcheck, "versions", ended)
+    with pytest.raises(KeyboardInterrupt):
+        main(["--device", "cpu", "--out", str(tmp_path)])
+    assert (tmp_path / REPORT).read_text() == "versions: one is right\nversions: NOT FINISHED\n"
+
+
 def test_a_forward_on_another_stream_is_the_same(device: Device) -> None:
     """It waits for the stream before, and that one for it."""
     assert list(stream(CPU)) == ["another stream, the very same output"]
@@ -125,13 +163,14 @@ def test_without_compute_sanitizer_it_says_so(monkeypatch: pytest.MonkeyPatch) -
 def test_compute_sanitizer_watches_the_kernels(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Twice, for memory and for races, and nothing but the kernels."""
+    """For memory, races and barriers, nothing but the kernels, and each tensor for itself."""
     asked = tmp_path / "asked"
-    _tool(tmp_path, f'echo "$@" >> {asked}', monkeypatch)
-    assert list(sanitizer(CPU)) == ["memcheck finds nothing", "racecheck finds nothing"]
+    _tool(tmp_path, f'echo "$PYTORCH_NO_CUDA_MEMORY_CACHING $@" >> {asked}', monkeypatch)
+    checks = ("memcheck", "racecheck", "synccheck")
+    assert list(sanitizer(CPU)) == [f"{check} finds nothing" for check in checks]
     lines = asked.read_text().splitlines()
-    for line, check in zip(lines, ("memcheck", "racecheck"), strict=True):
-        assert line.startswith(f"--tool {check} --error-exitcode 9 ")
+    for line, check in zip(lines, checks, strict=True):
+        assert line.startswith(f"1 --tool {check} --error-exitcode 9 ")
         assert line.endswith("-m bench.measure.selfcheck --kernels-only")
 
 
@@ -144,6 +183,14 @@ def test_what_compute_sanitizer_finds_is_told(
     assert next(found) == "memcheck finds nothing"
     with pytest.raises(WrongError, match="compute-sanitizer's racecheck: hazard in excite"):
         next(found)
+
+
+def test_a_sanitizer_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """At its time limit, and told by its check."""
+    _tool(tmp_path, "sleep 60", monkeypatch)
+    monkeypatch.setattr(selfcheck, "SANITIZER_MINUTES", 0.005)
+    with pytest.raises(TimeoutError, match=r"'s memcheck did not finish in 0\.005 minutes"):
+        list(sanitizer(CPU))
 
 
 def _tool(folder: Path, does: str, monkeypatch: pytest.MonkeyPatch) -> None:
