@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from se_models.fused import operators
 from se_models.fused.packed import PackedConvolution, can_pack
 from se_models.fused.pointwise import PointwiseConvolution, can_take_along, is_blocked
+from se_models.fused.shapes import wide
 
 
 class FoldedConv(nn.Module):
@@ -69,7 +70,8 @@ class FoldedConv(nn.Module):
         """The convolution of ``x * gate``, with the gate where it has fewest values to multiply.
 
         The gate may as well multiply the weights of one image, each of which meets
-        one channel only. A 1x1 convolution that skips pixels needs no product of these.
+        one channel only, unless they are narrower than it. A 1x1 convolution that
+        skips pixels needs no product of these.
 
         Args:
             x: a feature map ``(B, C, H, W)``.
@@ -79,7 +81,7 @@ class FoldedConv(nn.Module):
         if self.takes_along(x):
             return self.as_product()(x, gate=gate, relu=relu)
         if self.gates_weights(x):
-            weight = self.weight * gate.view(1, -1, 1, 1).to(self.weight.dtype)
+            weight = self.weight * gate.view(1, -1, 1, 1)
             y = F.conv2d(
                 x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups
             )
@@ -95,6 +97,8 @@ class FoldedConv(nn.Module):
             return False  # a graph that is traced for any number of images must do for several
         if self._packs and can_pack(x):
             return False  # weights that differ at every call cannot have been packed
+        if self.weight.dtype != wide(self.weight.dtype):
+            return False  # the gate would have to be cast for them, a launch more than for the map
         return x.shape[0] == 1 and self.groups == 1 and self.weight.numel() < x.numel()
 
     def takes_along(self, x: Tensor) -> bool:

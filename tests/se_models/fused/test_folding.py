@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from se_models.fused.folding import FoldedConv, affine
+from se_models.fused.shapes import wide
+from tests.se_models.fused.agreement import calls
 
 
 def norm_of(channels: int, *, affine: bool = True, eps: float = 1e-5) -> nn.BatchNorm2d:
@@ -82,3 +84,13 @@ def test_weights_take_the_gate_where_they_are_fewer() -> None:
     assert not FoldedConv(nn.Conv2d(4, 6, 1), None).gates_weights(torch.empty(2, 4, 9, 9))
     assert not FoldedConv(nn.Conv2d(4, 6, 1), None).gates_weights(torch.empty(1, 4, 2, 2))
     assert not FoldedConv(nn.Conv2d(4, 6, 1, groups=2), None).gates_weights(one)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+def test_a_gate_that_is_wider_than_weights_is_not_cast_for_them(dtype: torch.dtype) -> None:
+    """A cast would be a call more than a product with the map."""
+    folded, x = FoldedConv(nn.Conv2d(4, 6, 1).to(dtype), None), torch.zeros(1, 4, 9, 9, dtype=dtype)
+    assert folded.gates_weights(x) == (dtype not in (torch.bfloat16, torch.float16))
+    names = calls(lambda images: folded.scaled(images, torch.ones(1, 4, dtype=wide(dtype))), x)
+    assert names["aten._to_copy.default"] == 0
+    assert names["aten.mul.Tensor"] + names["se_models.scale.default"] == 1
