@@ -24,9 +24,9 @@ def fuse(model: ResNet, *, keep_state: bool = True) -> FusedResNet:
 
     BatchNorms are folded into convolutions, and the tail of every block, SE and
     all, is one pass over its feature map. Plain ResNets fuse too, so that SE can
-    be compared with none by the same means. On the CPU kernels are built on
-    first use; where that fails, and on other devices, a reference in plain
-    PyTorch runs, and a warning says why.
+    be compared with none by the same means. On the CPU, and for CUDA, kernels are
+    compiled on first use; where that fails, and on other devices, a reference in
+    plain PyTorch runs, and a warning says why.
 
     Args and Raises:
         those of `Twin`.
