@@ -14,7 +14,7 @@ Three are several at one call, for what a call takes on the CPU:
     squeeze_excite_tail_(x)  and the tail behind them, by that gate
     excite_scale(x, z)       excite and scale
 
-Two are for 1x1 convolutions, with what stands around them:
+Three are for 1x1 convolutions, with what stands around them:
 
     pointwise(x)           relu((W (x * x_gate) + bias) * gate + shift + shortcut * shortcut_gate),
                            of every ``stride``-th row and column; without its ReLU unless ``relu``
@@ -30,7 +30,8 @@ would multiply and 0 where it would add. The tails' trailing underscore says tha
 they work in place, and x may not overlap with any other argument. A feature
 map has the shape ``(B, C, H, W)`` and any layout.
 Means, gates, factors and biases are float32, for maps of half precision too,
-and float64 for maps of float64; weights are of the map's dtype.
+and float64 for maps of float64; weights are of the map's dtype. Kernels take a tail's means of
+what it leaves before that is rounded to the map's dtype.
 
 Here stands what holds on any device: the schemas, a reference in plain PyTorch
 that runs where there is no kernel, and arithmetic for torch's FLOP counter;
