@@ -226,6 +226,8 @@ UNSEEN inline void wait(State state, const char* file, int line) {
 }
 
 UNSEEN inline void barrier(const char* file, int line) {
+  // What others have done it brings in, and that an earlier fence has not ordered.
+  machine.current->fenced = false;
   tsan_release(machine.barrier);
   wait(State::at_barrier, file, line);
   tsan_acquire(machine.barrier);
@@ -240,8 +242,8 @@ UNSEEN inline float shuffle_xor(unsigned mask, float value, int apart, const cha
   return self.value;
 }
 
-// A fence orders what comes before it ahead of an atomic that follows, and what comes behind it
-// after an atomic that was earlier.
+// A fence orders what comes before it ahead of an atomic that follows, with no barrier in between,
+// and what comes behind it after an atomic that was earlier.
 UNSEEN inline void fence() {
   Thread& self = *machine.current;
   self.fenced = true;

@@ -91,6 +91,10 @@ BUGS = [
         "data race"),
     Bug("no fence ahead of the arrival", "excite.cuh",
         "    __threadfence();  // what all", "    // what all", "thread", "data race"),
+    Bug("a fence ahead of the barrier alone", "excite.cuh",
+        "  __syncthreads();\n  if (threadIdx.x == 0) {\n    __threadfence();  // what all",
+        "  __threadfence();\n  __syncthreads();\n  if (threadIdx.x == 0) {\n    // what all",
+        "thread", "data race"),
     Bug("no fence behind the arrival", "excite.cuh",
         "    __threadfence();  // and what", "    // and what", "thread", "data race"),
 ]  # fmt: skip
