@@ -18,6 +18,7 @@ from tests.se_models.fused.maps import (
     EPILOGUES,
     LAYOUTS,
     drawn,
+    exact_gates,
     exact_tail,
     tail_arguments,
     unaligned,
@@ -83,10 +84,8 @@ def _excitation(
         if biased
         else (None, None, None)
     )
-    units = squeezed.double() @ weight1.double().T + (0 if bias1 is None else bias1.double())
-    sums = units.clamp_min(0) @ weight2.double().T + (0 if bias2 is None else bias2.double())
-    exact = torch.sigmoid(sums) * (1 if factor is None else factor.double())
-    return ours.excite(squeezed, weight1, bias1, weight2, bias2, factor), exact
+    arguments = (squeezed, weight1, bias1, weight2, bias2, factor)
+    return ours.excite(*arguments), exact_gates(*arguments)
 
 
 def every_case(dtype: torch.dtype) -> set[str]:
