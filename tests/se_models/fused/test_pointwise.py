@@ -30,15 +30,9 @@ from tests.se_models.fused.maps import (
     unaligned,
     window,
 )
+from tests.se_models.fused.products import TOLERANCE, needs_products
 
-pytestmark = [
-    pytest.mark.usefixtures("cpu_kernels"),
-    pytest.mark.skipif(
-        torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"),
-        reason="on this CPU there are no products of matrices for them",
-    ),
-]
-TOLERANCE = 3e-6
+pytestmark = needs_products
 # Fewer outputs than a block; blocks of 64, 32 and 16; inputs that fill no vector; one pixel; one
 # piece and several; gates that go into weights, of maps so large, and into maps.
 SIZES = [

@@ -13,15 +13,9 @@ from se_models.fused.folding import FoldedConv
 from se_models.fused.pointwise import can_take_along
 from tests.se_models.fused.agreement import calls
 from tests.se_models.fused.maps import drawn, off
+from tests.se_models.fused.products import TOLERANCE, needs_products
 
-pytestmark = [
-    pytest.mark.usefixtures("cpu_kernels"),
-    pytest.mark.skipif(
-        torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"),
-        reason="on this CPU there are no products of matrices for them",
-    ),
-]
-TOLERANCE = 3e-6
+pytestmark = needs_products
 
 
 @pytest.mark.parametrize(

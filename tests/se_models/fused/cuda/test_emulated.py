@@ -17,14 +17,13 @@ from se_models.fused.cuda.compiler import kernels
 from se_models.fused.cuda.dispatch import Operators
 from se_models.fused.cuda.maps import DTYPES
 from tests.se_models.fused.agreement import off as off_by_model
+from tests.se_models.fused.cuda.checks import check_scale, check_squeeze, check_tail
 from tests.se_models.fused.cuda.emulator import SCHEDULES, Emulator, arrivals
 from tests.se_models.fused.maps import (
     EPILOGUES,
     LAYOUTS,
-    TOLERANCE,
     drawn,
     exact_gates,
-    exact_tail,
     off,
     tail_arguments,
     unaligned,
@@ -58,15 +57,7 @@ def test_a_tail_is_its_formula(
 ) -> None:
     """In place, with its means or without; the means are float32's, of values not yet rounded."""
     for shape in SHAPES:
-        x = drawn(*shape, dtype=dtype, layout=layout)
-        arguments = tail_arguments(shape, dtype, given, layout)
-        exact = exact_tail(x, *arguments)
-        one, other = x.clone(), x.clone()
-        means = ours.tail_squeeze_(one, *arguments)
-        ours.tail_(other, *arguments)
-        assert off(one, exact) <= TOLERANCE[dtype], shape
-        assert torch.equal(one, other), shape
-        assert off(means, exact.mean(dim=(2, 3))) <= TOLERANCE[means.dtype], shape
+        check_tail(ours, shape, dtype, layout, given)
 
 
 @pytest.mark.parametrize("relu", [False, True])
@@ -75,14 +66,7 @@ def test_a_tail_is_its_formula(
 def test_a_squeeze_is_a_mean(layout: Any, dtype: torch.dtype, relu: bool, ours: Operators) -> None:
     """Of the map or of its ReLU; the map stays as it is."""
     for shape in SHAPES:
-        x = drawn(*shape, dtype=dtype, layout=layout)
-        before = x.clone()
-        values = x.double().clamp_min(0) if relu else x.double()
-        scale_of = values.abs().mean(dim=(2, 3)).max().clamp_min(1e-30)
-        means = ours.squeeze(x, relu)
-        error = (means.double() - values.mean(dim=(2, 3))).abs().max() / scale_of
-        assert error <= 2e-6, shape
-        assert torch.equal(x, before)
+        check_squeeze(ours, shape, dtype, layout, relu=relu)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -128,12 +112,7 @@ def test_scaling_takes_every_so_manieth_pixel(
 ) -> None:
     """Into a map of its own, in the same layout."""
     for shape in SHAPES:
-        x = drawn(*shape, dtype=dtype, layout=layout)
-        gate = torch.rand(shape[:2])
-        exact = x.double()[:, :, ::stride, ::stride] * gate.double()[:, :, None, None]
-        y = ours.scale(x, gate, stride)
-        assert off(y, exact) <= TOLERANCE[dtype], shape
-        assert y.is_contiguous(memory_format=layout)
+        check_scale(ours, shape, dtype, layout, stride=stride)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)

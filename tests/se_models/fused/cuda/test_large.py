@@ -13,6 +13,7 @@ import torch
 from se_models.fused.cuda import dispatch, maps
 from se_models.fused.cuda.dispatch import Operators
 from se_models.fused.cuda.maps import DTYPES
+from tests.se_models.fused.cuda.checks import check_scale, check_squeeze, check_tail
 from tests.se_models.fused.cuda.emulator import Emulator, arrivals
 from tests.se_models.fused.maps import (
     EPILOGUES,
@@ -48,25 +49,12 @@ def ours(emulator: Emulator) -> Operators:
 
 def check(ours: Operators, shape: tuple[int, ...], dtype: torch.dtype, layout: Any) -> None:
     """Every operator on maps of one shape, with all that it may be given, is its formula."""
-    x = drawn(*shape, dtype=dtype, layout=layout)
     for relu in (False, True):
-        values = x.double().clamp_min(0) if relu else x.double()
-        error = (ours.squeeze(x, relu).double() - values.mean(dim=(2, 3))).abs().max()
-        # Of what is added up, for sums may cancel.
-        assert error <= TOLERANCE[torch.float32] * values.abs().mean(dim=(2, 3)).max()
-    gate = torch.rand(shape[:2])
+        check_squeeze(ours, shape, dtype, layout, relu=relu)
     for stride in (1, 2):
-        exact = x.double()[:, :, ::stride, ::stride] * gate.double()[:, :, None, None]
-        assert off(ours.scale(x, gate, stride), exact) <= TOLERANCE[dtype]
+        check_scale(ours, shape, dtype, layout, stride=stride)
     for given in EPILOGUES:
-        arguments = tail_arguments(shape, dtype, given, layout)
-        exact = exact_tail(x, *arguments)
-        one, other = x.clone(), x.clone()
-        means = ours.tail_squeeze_(one, *arguments)
-        ours.tail_(other, *arguments)
-        assert off(one, exact) <= TOLERANCE[dtype], given
-        assert torch.equal(one, other), given
-        assert off(means, exact.mean(dim=(2, 3))) <= TOLERANCE[means.dtype], given
+        check_tail(ours, shape, dtype, layout, given)
 
 
 @pytest.mark.parametrize("shape", LONG, ids=str)
