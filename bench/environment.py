@@ -69,7 +69,11 @@ class Machine:
 
 @dataclass(frozen=True)
 class Runtime:
-    """What a worker saw of torch once it was loaded."""
+    """What a worker saw of torch once it was loaded.
+
+    ``allocator`` is how the C library's was set while forwards were timed, as it
+    comes in records older than the field.
+    """
 
     torch: str
     interop_threads: int
@@ -80,6 +84,7 @@ class Runtime:
     tf32_matmul: bool
     tf32_cudnn: bool
     cudnn_benchmark: bool
+    allocator: str = "default"
 
     def differences(self, other: Runtime) -> list[str]:
         """One line for each field in which ``other`` differs from this runtime."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from bench.measure import subject
+from bench.measure.allocator import keep_freed_memory
 from bench.measure.failure import failure
 from bench.measure.latency import Rounds
 from bench.measure.paths import Forward, executor_of, transformed, unsupported
@@ -62,6 +63,7 @@ class Visit:
         command = self._command
         workload = command.arms[0].trial.workload
         torch.set_num_threads(workload.threads)
+        keep_freed_memory()
         if self._kept is not None:
             keep_code_in(self._kept / "compiled", threads=workload.threads)
         for arm, reference in zip(command.arms, command.references, strict=True):

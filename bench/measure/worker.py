@@ -20,12 +20,14 @@ import torch
 
 from bench.environment import Runtime, describe_machine, describe_source
 from bench.measure import subject
+from bench.measure.allocator import allocator
 from bench.measure.counts import count
 from bench.measure.failure import failure
 from bench.measure.memory import measure_memory
 from bench.measure.paths import unsupported
 from bench.measure.pipes import own_output
 from bench.measure.reference import refer
+from bench.measure.resident import give_back_free_memory
 from bench.measure.serving import serve
 from bench.measure.visit import Visit
 from bench.protocol import (
@@ -77,6 +79,7 @@ class Worker:
                 yield from self._references(command.trials)
             case OpenBlock():
                 self._visit = None  # frees the arms of the block before
+                give_back_free_memory()  # each block begins with as little
                 self._visit = Visit(command, self._trunks, self._kept)
                 yield from self._visit.open(self.name)
             case RunRound():
@@ -140,6 +143,7 @@ def _describe_runtime() -> Runtime:
         tf32_matmul=torch.backends.cuda.matmul.allow_tf32,
         tf32_cudnn=torch.backends.cudnn.allow_tf32,
         cudnn_benchmark=torch.backends.cudnn.benchmark,
+        allocator=allocator(),
     )
 
 

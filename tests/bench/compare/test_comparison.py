@@ -176,6 +176,7 @@ def test_what_could_have_been_seen_depends_on_how_many_are_compared() -> None:
         ({"torch": "2.10"}, "torch was '2.9', is '2.10'"),
         ({"cpu_capability": "AVX512"}, "cpu_capability was 'AVX2', is 'AVX512'"),
         ({"tf32_cudnn": False}, "tf32_cudnn was True, is False"),
+        ({"allocator": "kept"}, "allocator was 'default', is 'kept'"),
     ],
 )
 def test_runs_of_two_environments_are_refused(change: dict[str, Any], message: str) -> None:

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from bench.environment import describe_source
 from bench.grid import Grid, plan_blocks
-from bench.measure import paths, subject
+from bench.measure import paths, subject, visit
+from bench.measure import worker as worker_module
+from bench.measure.allocator import allocator
 from bench.measure.failure import failure
 from bench.measure.paths.eager import Eager
 from bench.measure.reference import disagreement, refer, tolerance
@@ -38,6 +40,15 @@ from se_models.config import SEConfig
 
 GRID = Grid(placements=("standard", "identity"), reductions=(16,), sizes=(64,))
 (BLOCK,) = plan_blocks(GRID.trials())
+
+
+@pytest.fixture(autouse=True)
+def settings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the worker set of the allocator, in place of this process's own being set for good."""
+    told: list[str] = []
+    monkeypatch.setattr(worker_module, "give_back_free_memory", lambda: told.append("give back"))
+    monkeypatch.setattr(visit, "keep_freed_memory", lambda: told.append("keep"))
+    return told
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +101,17 @@ def test_a_visit_measures_every_arm_in_every_round(worker: Worker, opening: Open
     assert {outcome.status for outcome in select(outcomes, Outcome)} == {"ok"}
     with pytest.raises(RuntimeError, match="no block is open"):
         next(worker.answer(RunRound((0, 1, 2, 3))))
+
+
+def test_a_visit_keeps_memory_and_begins_without_what_another_kept(
+    worker: Worker, opening: OpenBlock, settings: list[str]
+) -> None:
+    """Before anything of the block is built, and for every block."""
+    for _ in range(2):
+        opens = worker.answer(opening)
+        assert isinstance(next(opens), Preparing)
+        assert settings == ["give back", "keep"]
+        settings.clear()
 
 
 def test_an_arm_without_a_reference_stays_away(worker: Worker, opening: OpenBlock) -> None:
@@ -219,6 +241,7 @@ def test_a_worker_serves_until_its_input_ends() -> None:
     assert isinstance(environment, Environment)
     assert environment.source.fingerprint == describe_source().fingerprint
     assert environment.runtime.torch == torch.__version__
+    assert environment.runtime.allocator == allocator()
     assert environment.startup_s > 0
     assert ready == ready_again == Ready()
     assert isinstance(counts, Counts)
