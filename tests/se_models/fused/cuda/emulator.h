@@ -443,8 +443,17 @@ UNSEEN inline const std::string& launch(
   }
   std::mt19937 random(seed);
   const unsigned blocks = grid.x * grid.y;
-  for (unsigned number = 0; number < blocks && machine.error.empty(); ++number) {
-    const unsigned block = schedule == Schedule::descending ? blocks - 1 - number : number;
+  std::vector<unsigned> order(blocks);
+  for (unsigned number = 0; number < blocks; ++number) {
+    order[schedule == Schedule::descending ? blocks - 1 - number : number] = number;
+  }
+  if (schedule == Schedule::random) {
+    std::shuffle(order.begin(), order.end(), random);
+  }
+  for (const unsigned block : order) {
+    if (!machine.error.empty()) {
+      break;
+    }
     machine.block = {block % grid.x, block / grid.x, 0};
 #ifdef __SANITIZE_THREAD__
     std::thread([&] { run_block(schedule, random); }).join();

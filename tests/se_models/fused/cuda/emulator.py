@@ -47,22 +47,25 @@ class Emulator:
 
     Args:
         schedule: which threads and blocks go first.
+        seed: of a random schedule, from 0 to 2**32 - 1; every launch takes the next.
 
     Attributes:
         launches: the names of what was launched.
     """
 
-    def __init__(self, schedule: Schedule = "ascending") -> None:
+    def __init__(self, schedule: Schedule = "ascending", seed: int = 0) -> None:
         self._schedule = SCHEDULES.index(schedule)
+        self._seed = seed
         self.launches: list[str] = []
 
     def launch(self, launch: Launch) -> None:
         library = _library(launch.dtype)
+        seed = ctypes.c_uint32(self._seed + len(self.launches))  # past the last comes 0
         self.launches.append(launch.kernel)
         packed = Packed(launch, parameters(launch.dtype, launch.kernel))
         error = library.emulated_launch(
             launch.kernel.encode(), *launch.blocks, ctypes.c_void_p(packed.address),
-            self._schedule, 0,
+            self._schedule, seed,
         )  # fmt: skip
         if error is not None:
             raise LaunchError(f"{launch.kernel}: {error.decode()}")
@@ -121,6 +124,7 @@ def run(
     sanitizer: Sanitizer,
     *,
     schedule: Schedule = "ascending",
+    seed: int = 0,
     source: Path = SOURCE.parent,
 ) -> Ran:
     """Carry launches out under a sanitizer, in a process of its own; tensors take the results.
@@ -129,13 +133,14 @@ def run(
         launches: of one dtype.
         sanitizer: that watches.
         schedule: which threads and blocks go first.
+        seed: of a random schedule; every launch takes the next.
         source: the folder of the kernels.
     """
     program = _built(launches[0].dtype, ("-DEMULATED_PROGRAM", *_SANITIZED[sanitizer]), source)
     storages = _storages(launches)
     with tempfile.TemporaryDirectory() as folder:
         given, left = Path(folder, "given"), Path(folder, "left")
-        given.write_bytes(_encoded(launches, storages, SCHEDULES.index(schedule)))
+        given.write_bytes(_encoded(launches, storages, SCHEDULES.index(schedule), seed))
         ran = ended([str(program), str(given), str(left)])
         if left.exists():
             _take(left.read_bytes(), storages)
@@ -176,9 +181,11 @@ def _storages(launches: Sequence[Launch]) -> dict[int, Tensor]:
     return found
 
 
-def _encoded(launches: Sequence[Launch], storages: Mapping[int, Tensor], schedule: int) -> bytes:
+def _encoded(
+    launches: Sequence[Launch], storages: Mapping[int, Tensor], schedule: int, seed: int
+) -> bytes:
     places = {address: place for place, address in enumerate(storages)}
-    parts = [struct.pack("=ii", schedule, len(storages))]
+    parts = [struct.pack("=iIi", schedule, seed, len(storages))]
     for storage in storages.values():
         parts += [struct.pack("=q", storage.numel()), storage.numpy().tobytes()]
     parts.append(struct.pack("=i", len(launches)))

@@ -67,6 +67,7 @@ T read(std::istream& from) {
 int main(int, char** arguments) {
   std::ifstream from(arguments[1], std::ios::binary);
   const int schedule = read<int32_t>(from);
+  auto seed = read<uint32_t>(from);
   std::vector<std::pair<char*, int64_t>> buffers(read<int32_t>(from));
   for (auto& [data, bytes] : buffers) {
     bytes = read<int64_t>(from);
@@ -90,7 +91,7 @@ int main(int, char** arguments) {
       addresses.push_back(&value);
     }
     const char* error =
-        emulated_launch(kernel.c_str(), blocks_x, blocks_y, addresses.data(), schedule, 0);
+        emulated_launch(kernel.c_str(), blocks_x, blocks_y, addresses.data(), schedule, seed++);
     if (error != nullptr) {
       fprintf(stderr, "%s: %s\n", kernel.c_str(), error);
       return 1;

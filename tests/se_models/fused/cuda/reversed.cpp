@@ -15,7 +15,7 @@ __global__ void reversed(const float* from, float* to, int count) {
   to[first + rank] = kept[count - 1 - rank];
 }
 
-// Prints the values, one a line. Arguments: the bytes of shared memory, and the schedule.
+// Prints the values, one a line. Arguments: the bytes of shared memory, the schedule and its seed.
 int main(int, char** arguments) {
   constexpr int kCount = 64, kBlocks = 3;
   std::vector<float> from(kCount * kBlocks), to(kCount * kBlocks);
@@ -28,7 +28,8 @@ int main(int, char** arguments) {
   void* addresses[] = {&read, &written, &count};
   const std::string& error = emulated::launch(
       [](void** given) { emulated::call(reversed, given); }, addresses, {kBlocks, 1, 1}, kCount,
-      static_cast<emulated::Schedule>(std::atoi(arguments[2])), 0, std::atoi(arguments[1]));
+      static_cast<emulated::Schedule>(std::atoi(arguments[2])),
+      static_cast<unsigned>(std::strtoul(arguments[3], nullptr, 10)), std::atoi(arguments[1]));
   if (!error.empty()) {
     fprintf(stderr, "%s\n", error.c_str());
     return 1;

@@ -40,8 +40,8 @@ SHAPES = [
 
 
 @pytest.fixture(params=SCHEDULES)
-def emulator(request: pytest.FixtureRequest) -> Emulator:
-    return Emulator(request.param)
+def emulator(request: pytest.FixtureRequest, seed: int) -> Emulator:
+    return Emulator(request.param, seed)
 
 
 @pytest.fixture

@@ -38,8 +38,8 @@ SEVERAL = [(5, 8, 5, 3), (5, 3, 3, 7)]
 
 
 @pytest.fixture
-def emulator() -> Emulator:
-    return Emulator("random")
+def emulator(seed: int) -> Emulator:
+    return Emulator("random", seed)
 
 
 @pytest.fixture

@@ -30,14 +30,14 @@ SHAPES: dict[Sanitizer, list[tuple[int, int, int, int]]] = {
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("sanitizer", ["address", "thread"])
 def test_sanitizers_find_nothing(
-    sanitizer: Sanitizer, dtype: torch.dtype, schedule: Schedule
+    sanitizer: Sanitizer, dtype: torch.dtype, schedule: Schedule, seed: int
 ) -> None:
     """Nothing outside an allocation, misaligned, or in a race; and the results are right.
 
     Whatever each instance may be given was given to it.
     """
     made = work(SHAPES[sanitizer], dtype)
-    ran = run(made.launches, sanitizer, schedule=schedule)
+    ran = run(made.launches, sanitizer, schedule=schedule, seed=seed)
     assert (ran.code, ran.said) == (0, "")
     for found, exact in made.checks:
         assert off(found, exact) <= max(TOLERANCE[found.dtype], 1e-5)  # NaN is not

@@ -33,11 +33,11 @@ REVERSED = [
 
 def run(
     folder: Path, sanitizer: Sanitizer, *flags: str, count: int = BYTES,
-    schedule: Schedule = "ascending",
+    schedule: Schedule = "ascending", seed: int = 0,
 ) -> Ran:  # fmt: skip
     program = folder / "reversed"
     compiled(HERE / "reversed.cpp", program, sanitizer, flags)
-    return ended([str(program), str(count), str(SCHEDULES.index(schedule))])
+    return ended([str(program), str(count), str(SCHEDULES.index(schedule)), str(seed)])
 
 
 def values(ran: Ran) -> list[float]:
@@ -47,10 +47,10 @@ def values(ran: Ran) -> list[float]:
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("sanitizer", ["address", "thread"])
 def test_threads_of_a_block_share_it(
-    sanitizer: Sanitizer, schedule: Schedule, tmp_path: Path
+    sanitizer: Sanitizer, schedule: Schedule, seed: int, tmp_path: Path
 ) -> None:
     """Whoever goes first, and no sanitizer finds anything."""
-    ran = run(tmp_path, sanitizer, schedule=schedule)
+    ran = run(tmp_path, sanitizer, schedule=schedule, seed=seed)
     assert (ran.code, ran.said) == (0, "")
     assert values(ran) == REVERSED
 
@@ -69,3 +69,16 @@ def test_a_missing_barrier_is_caught(tmp_path: Path) -> None:
     assert "data race" in ran.said
     found = values(run(tmp_path, "address", "-DNO_BARRIER"))
     assert any(map(math.isnan, found))
+
+
+def test_a_seed_is_an_order(tmp_path: Path) -> None:
+    """Always the same, and another than that of another seed: here of whoever came too early."""
+
+    def too_early(seed: int) -> list[bool]:
+        ran = run(tmp_path, "address", "-DNO_BARRIER", schedule="random", seed=seed)
+        return [math.isnan(value) for value in values(ran)]
+
+    first, largest = too_early(0), too_early(2**32 - 1)
+    assert any(first)
+    assert too_early(0) == first
+    assert largest != first
