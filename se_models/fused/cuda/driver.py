@@ -7,6 +7,7 @@ be captured; kernels are loaded for a device before it is first used.
 from __future__ import annotations
 
 import ctypes
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -67,8 +68,11 @@ class Driver:
             self.load(tensor.device)
         function, parameters = self._functions[key]
         packed = Packed(launch, parameters)
-        with torch.cuda.device(index):
-            # A thread's first launch may come before anything of torch's has made it current.
+        # Changing the device and back again is left out where it is the current one, as it mostly
+        # is; its context is not current for that, for a thread's first launch may come before
+        # anything of torch's has made it so.
+        is_current = torch.cuda.current_device() == index
+        with nullcontext() if is_current else torch.cuda.device(index):
             _told("context", driver.cuCtxSetCurrent(self._contexts[index]))
             _told(
                 launch.kernel,

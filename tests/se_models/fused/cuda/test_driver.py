@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -23,6 +24,7 @@ from tests.timing_out import hanging
 pytestmark = hanging(60)
 
 PTX = ".visible .entry lowered(\n.param .u64 .ptr .align 1 lowered_0,\n.param .u32 lowered_1\n)\n{}"
+# Of the first device; those of others follow.
 STREAM = 77
 
 
@@ -35,12 +37,34 @@ REFUSED = Status(value=1, name="CUDA_ERROR_INVALID_VALUE")
 
 
 class Bindings(ModuleType):
-    """For ``cuda.bindings.driver``."""
+    """For ``cuda.bindings.driver``, and for torch's current device.
+
+    Attributes:
+        device: the current one; at first that of `launch_of`'s tensors on the CPU, which has none.
+        switches: devices that were made current, each for a while.
+        contexts: for each launch the context that was current.
+    """
 
     def __init__(self) -> None:
         super().__init__("cuda.bindings.driver")
         self.answer = SUCCESS
         self.asked: list[tuple[Any, ...]] = []
+        self.device: int | None = None
+        self.switches: list[int | None] = []
+        self.contexts: list[str] = []
+        self._context = "none"
+
+    @contextmanager
+    def switched(self, device: torch.device | int | None) -> Iterator[None]:
+        before, index = self.device, device.index if isinstance(device, torch.device) else device
+        self.switches.append(index)
+        self.device = index
+        yield
+        self.device = before
+        self._context = f"of {before}"
+
+    def current_stream(self) -> SimpleNamespace:
+        return SimpleNamespace(cuda_stream=STREAM + (self.device or 0))
 
     def cuModuleLoadData(self, image: bytes) -> tuple[Any, ...]:  # noqa: N802
         return self.answer, ("module", image)
@@ -49,14 +73,15 @@ class Bindings(ModuleType):
         return self.answer, (*module, name)
 
     def cuCtxGetCurrent(self) -> tuple[Any, ...]:  # noqa: N802
-        return self.answer, "context"
+        return self.answer, f"of {self.device}"
 
-    def cuCtxSetCurrent(self, context: Any) -> tuple[Any, ...]:  # noqa: N802
-        assert context == "context"
+    def cuCtxSetCurrent(self, context: str) -> tuple[Any, ...]:  # noqa: N802
+        self._context = context
         return (SUCCESS,)
 
     def cuLaunchKernel(self, *arguments: Any) -> tuple[Any, ...]:  # noqa: N802
         self.asked.append(arguments)
+        self.contexts.append(self._context)
         return (self.answer,)
 
 
@@ -68,9 +93,9 @@ def bindings(monkeypatch: pytest.MonkeyPatch) -> Bindings:
     monkeypatch.setitem(sys.modules, "cuda.bindings", parent)
     monkeypatch.setitem(sys.modules, "cuda.bindings.driver", made)
     for name, value in {
-        "device": lambda _device: nullcontext(),
-        "current_device": lambda: None,
-        "current_stream": lambda: SimpleNamespace(cuda_stream=STREAM),
+        "device": made.switched,
+        "current_device": lambda: made.device,
+        "current_stream": made.current_stream,
         "get_device_capability": lambda _index: (9, 0),
     }.items():
         monkeypatch.setattr(torch.cuda, name, value)
@@ -128,6 +153,31 @@ def test_a_kernel_is_loaded_once(bindings: Bindings, monkeypatch: pytest.MonkeyP
     ours.launch(launch_of(torch.zeros(1)))
     ours.launch(launch_of(torch.zeros(1)))
     assert len(bindings.asked) == 2
+
+
+class OnAnother(torch.Tensor):
+    """A tensor that says it is on the second GPU."""
+
+    device = torch.device("cuda", 1)
+
+
+def test_each_device_has_its_own_context_and_stream(bindings: Bindings) -> None:
+    """Whichever is current, which it is again behind; changed to where another is, not else.
+
+    A thread's first launch sets the context even so.
+    """
+    ours, x = Driver(), torch.zeros(4).as_subclass(OnAnother)
+    bindings.device = 0
+    ours.load(torch.device("cuda", 1))
+    ours.load(torch.device("cuda", 0))
+    for current, switches in ((0, [1]), (1, [])):
+        bindings.device = current
+        bindings.switches.clear()
+        bindings._context = "none"
+        ours.launch(launch_of(x))
+        assert (bindings.device, bindings.switches) == (current, switches)
+    assert bindings.contexts == ["of 1", "of 1"]
+    assert [asked[-3] for asked in bindings.asked] == [STREAM + 1, STREAM + 1]
 
 
 def test_a_refusal_names_the_kernel(bindings: Bindings) -> None:
