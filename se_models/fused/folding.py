@@ -120,9 +120,11 @@ class FoldedConv(nn.Module):
         if self._packs and can_pack(x):
             assert not isinstance(self.padding, str)  # or it would not pack
             if stride not in self._packed:
-                self._packed[stride] = PackedConvolution(
+                made = PackedConvolution(
                     self.weight, self.bias, stride, self.padding, self.dilation, self.groups
                 )
+                # Or each of several threads would pack for itself.
+                self._packed.setdefault(stride, made)
             return self._packed[stride](x, relu=relu)
         y = F.conv2d(x, self.weight, self.bias, stride, self.padding, self.dilation, self.groups)
         return torch.relu_(y) if relu else y

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from functools import cache
 
@@ -10,6 +11,8 @@ import torch
 from se_models.fused.cpu.build import load as load_cpu
 from se_models.fused.cpu.build import took_s
 from se_models.fused.cuda.library import load as load_cuda
+
+_WARNING = threading.Lock()
 
 
 def load(device: torch.device) -> bool:
@@ -20,7 +23,8 @@ def load(device: torch.device) -> bool:
     """
     reason = missing(device)
     if reason is not None:
-        _warn(device.type, reason)
+        with _WARNING:  # or threads that come at once would all be told
+            _warn(device.type, reason)
     return reason is None
 
 

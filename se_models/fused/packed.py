@@ -8,6 +8,7 @@ none, or they cannot be used, the convolution runs as it is.
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
@@ -46,6 +47,9 @@ class PackedConvolution:
         self._stride, self._padding = list(stride), list(padding)
         self._dilation, self._groups = list(dilation), groups
         self._kept: OrderedDict[tuple[int, ...], Tensor] = OrderedDict()
+        # Threads that came at once would pack the same twice, keep more than they may, or evict
+        # what another just has. What one of them uses outlasts its eviction.
+        self._lock = threading.Lock()
 
     def __call__(self, x: Tensor, *, relu: bool) -> Tensor:
         # Whatever the layout of x, what comes out is channels_last.
@@ -57,15 +61,16 @@ class PackedConvolution:
 
     def _packed_for(self, x: Tensor) -> Tensor:
         kind = (*x.shape, *x.stride())
-        packed = self._kept.get(kind)
-        if packed is None:
-            while len(self._kept) >= KINDS:
-                self._kept.popitem(last=False)
-            packed = _mkldnn._reorder_convolution_weight(
-                self._weight, self._padding, self._stride, self._dilation, self._groups,
-                list(x.shape),
-            )  # fmt: skip
-            self._kept[kind] = packed
+        with self._lock:
+            packed = self._kept.get(kind)
+            if packed is None:
+                while len(self._kept) >= KINDS:
+                    self._kept.popitem(last=False)
+                packed = _mkldnn._reorder_convolution_weight(
+                    self._weight, self._padding, self._stride, self._dilation, self._groups,
+                    list(x.shape),
+                )  # fmt: skip
+                self._kept[kind] = packed
         return packed
 
 

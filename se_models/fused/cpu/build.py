@@ -12,6 +12,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from functools import cache
 from pathlib import Path
@@ -28,9 +29,18 @@ _VECTORS = {
 }
 
 
-@cache
+# A cache alone has threads that come at once do the same, and each that fails takes a minute.
+_LOADING = threading.Lock()
+
+
 def load() -> str | None:
     """Load the kernels into torch, building them if need be; why they are not, or None."""
+    with _LOADING:
+        return _load()
+
+
+@cache
+def _load() -> str | None:
     library = library_path()
     try:
         if not library.exists():

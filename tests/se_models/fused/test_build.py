@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +14,7 @@ import pytest
 import torch
 
 from se_models.fused.cpu import build
+from tests.se_models.fused.threads import at_once
 
 
 def test_the_library_depends_on_all_it_is_made_from(
@@ -138,7 +141,7 @@ def test_a_library_that_does_not_load_is_told(
     library = tmp_path / "kernels.so"
     library.write_text("no library")
     monkeypatch.setattr(build, "library_path", lambda: library)
-    reason = build.load.__wrapped__()
+    reason = build._load.__wrapped__()
     assert reason is not None
     assert str(library) in reason
     assert "Could not load" not in reason
@@ -150,9 +153,30 @@ def test_a_cache_that_cannot_be_written_is_told(
     """As the reason why there are no kernels."""
     (tmp_path / "cache").touch()
     monkeypatch.setattr(build, "library_path", lambda: tmp_path / "cache" / "kernels.so")
-    reason = build.load.__wrapped__()
+    reason = build._load.__wrapped__()
     assert reason is not None
     assert str(tmp_path / "cache") in reason
+
+
+@pytest.mark.parametrize("reason", [None, "no compiler"])
+def test_threads_that_come_at_once_build_once(
+    reason: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And each is told how that went."""
+    built: list[Path] = []
+
+    def slow(library: Path) -> None:
+        built.append(library)
+        time.sleep(0.05)  # the other threads come meanwhile
+        if reason is not None:
+            raise RuntimeError(reason)
+
+    monkeypatch.setattr(build, "library_path", lambda: tmp_path / "cpu_x.so")
+    monkeypatch.setattr(build, "_build", slow)
+    monkeypatch.setattr(build, "_load", cache(build._load.__wrapped__))
+    monkeypatch.setattr(torch.ops, "load_library", lambda _library: None)
+    assert at_once(lambda _thread: build.load(), range(4)) == [reason] * 4
+    assert len(built) == 1
 
 
 def test_how_long_building_took_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

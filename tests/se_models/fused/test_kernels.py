@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import time
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from se_models.fused import fuse, kernels, rewrite
+from tests.se_models.fused.threads import at_once
 
 
 @pytest.fixture
@@ -53,6 +55,20 @@ def test_why_there_are_none_is_told_once(trunk: Any) -> None:
     assert str(told[0].message).endswith(": no compiler")
     assert "on this xpu" in str(told[1].message)
     assert told[0].filename == __file__
+
+
+@pytest.mark.usefixtures("_no_kernels")
+def test_threads_that_come_at_once_tell_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Why there are none."""
+    told: list[str] = []
+
+    def slow(message: str, *_given: object, **_options: object) -> None:
+        told.append(message)
+        time.sleep(0.05)  # the other threads come meanwhile
+
+    monkeypatch.setattr(warnings, "warn", slow)
+    assert at_once(kernels.load, [torch.device("cpu")] * 4) == [False] * 4
+    assert len(told) == 1
 
 
 def test_whatever_makes_a_twin_loads_them(trunk: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import copy
 import pickle
+import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from se_models.fused import packed
 from se_models.fused.folding import FoldedConv
 from se_models.fused.packed import KINDS, PackedConvolution, can_pack
 from tests.se_models.fused.agreement import calls
+from tests.se_models.fused.threads import at_once
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 CONVOLUTIONS = [
@@ -65,6 +69,56 @@ def test_a_shape_is_packed_for_once() -> None:
         run(x)
     assert calls(run, shapes[-1])[REORDER] == 0
     assert calls(run, shapes[0])[REORDER] == 1
+
+
+@pytest.fixture
+def packs(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
+    """The shapes for which weights are packed from here on, each slowly."""
+    shapes: list[list[int]] = []
+
+    def slow(*given: Any) -> torch.Tensor:
+        shapes.append(given[-1])
+        time.sleep(0.05)  # the other threads come meanwhile
+        packed: torch.Tensor = torch.ops.mkldnn._reorder_convolution_weight(*given)
+        return packed
+
+    operators = SimpleNamespace(
+        _reorder_convolution_weight=slow,
+        _convolution_pointwise=torch.ops.mkldnn._convolution_pointwise,
+    )
+    monkeypatch.setattr(packed, "_mkldnn", operators)
+    return shapes
+
+
+def convolved_at_once(folded: FoldedConv, images: list[torch.Tensor]) -> None:
+    """By a thread each; what comes of it is the convolution."""
+    with torch.no_grad():
+        exact = [F.conv2d(x, folded.weight, folded.bias, padding=1) for x in images]
+
+    def run(x: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():  # a thread's own
+            return folded(x)
+
+    for y, expected in zip(at_once(run, images), exact, strict=True):
+        torch.testing.assert_close(y, expected)
+
+
+@needs_onednn
+def test_threads_that_come_at_once_pack_once(packs: list[list[int]]) -> None:
+    """For the shape that they share."""
+    convolved_at_once(
+        FoldedConv(CONVOLUTIONS[2], None, packs=True), [torch.randn(1, 16, 5, 5) for _ in range(4)]
+    )
+    assert len(packs) == 1
+
+
+@needs_onednn
+def test_threads_of_several_shapes_keep_no_more(packs: list[list[int]]) -> None:
+    """Than one does, and none loses what it uses when another's takes its place."""
+    folded = FoldedConv(CONVOLUTIONS[2], None, packs=True)
+    convolved_at_once(folded, [torch.randn(1, 16, 5 + more, 5) for more in range(2 * KINDS)])
+    assert len(packs) == 2 * KINDS
+    assert [len(each._kept) for each in folded._packed.values()] == [KINDS]
 
 
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda conv: pickle.loads(pickle.dumps(conv))])

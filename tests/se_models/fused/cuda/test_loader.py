@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import zipfile
 from collections.abc import Container
@@ -14,6 +13,7 @@ import torch
 from se_models.fused.cuda import compiler, driver, library
 from se_models.fused.cuda.launch import LaunchError
 from se_models.fused.cuda.library import Loader
+from tests.se_models.fused.threads import at_once
 
 
 class Devices:
@@ -97,10 +97,6 @@ def test_a_broken_device_takes_kernels_from_no_other(
 def test_threads_register_once(devices: Devices) -> None:
     """However many fuse at the same time."""
     load = Loader()
-    threads = [threading.Thread(target=load, args=(cuda(0),)) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(load, [cuda(0)] * 4)
     assert devices.loaded == [0]
     assert len(devices.registered) == 1
