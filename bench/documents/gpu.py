@@ -55,7 +55,7 @@ def cubins(frame: pd.DataFrame) -> str:
 
 
 def emulated(frame: pd.DataFrame) -> str:
-    """The most that each operator is off float64, a column for each dtype.
+    """The most that each operator's results are off float64, a column for each dtype.
 
     Args:
         frame: rows of ``emulated.csv``, as the tests' emulator leaves them.
@@ -70,8 +70,8 @@ def emulated(frame: pd.DataFrame) -> str:
     worst = frame.groupby("dtype", sort=False)["error"].max()
     most = ", ".join(f"{error:.1e} of {dtype}" for dtype, error in worst.items())
     return (
-        "Off float64 at most on the CPU, as max|a - b| / max|b|, beside what is allowed; over "
-        f"shapes, layouts, epilogues and alignments. Of all operators {most}.\n\n"
+        "Off float64 at most on the CPU, as max|a - b| over a unit that is told below, beside what "
+        f"is allowed; over shapes, layouts, epilogues and alignments. Of all operators {most}.\n\n"
         f"{table(pd.DataFrame(lines))}\n"
     )
 

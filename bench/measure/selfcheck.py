@@ -139,12 +139,12 @@ def kernels(device: torch.device) -> Lines:
         worst = max(own, key=lambda each: each.error / each.limit)
         if not worst.is_right:
             raise WrongError(
-                f"{operator} of {dtype}, {worst.layout}, {worst.shape} is off by "
+                f"{operator} of {dtype}, {worst.given} is off by "
                 f"{worst.error:.2g}, the limit is {worst.limit:.2g}"
             )
         yield (
             f"{operator} of {dtype}: off by {max(each.error for each in own):.1e} at most, "
-            f"of {len(own)} shapes and layouts"
+            f"over {len(own)} cases"
         )
 
 

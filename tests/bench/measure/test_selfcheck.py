@@ -10,15 +10,18 @@ import torch
 
 from bench.cli import main as bench
 from bench.measure import agreement, selfcheck
-from bench.measure.agreement import agreements
+from bench.measure.agreement import EXCITATIONS, agreements
 from bench.measure.selfcheck import REPORT, main
 from se_models.fused import fuse, operators
+from se_models.fused.cuda.dispatch import UNITS
+from se_models.fused.kernels import missing
 from tests.timing_out import hanging
 
 pytestmark = hanging(300)
 
 SHAPES = ((1, 1, 1, 1), (3, 8, 5, 5))
-OPERATORS = ("squeeze", "tail_", "tail_squeeze_", "scale", "excite")
+RESULTS = ("squeeze", "tail_", "tail_squeeze_", "tail_squeeze_ means", "scale", "excite")
+CPU = torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)
@@ -28,9 +31,11 @@ def _few_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_operator_agrees_on_the_cpu() -> None:
     """In every dtype and layout, and the error is what rounding makes."""
-    found = list(agreements(torch.device("cpu")))
-    assert len(found) == len(OPERATORS) * 3 * 2 * len(SHAPES)
-    assert {each.operator for each in found} == set(OPERATORS)
+    assert missing(CPU) is None
+    found = list(agreements(CPU))
+    of_layers = 3 * len(EXCITATIONS) * 2 * 2**3
+    assert len(found) == len(RESULTS) * 3 * 2 * len(SHAPES) + of_layers
+    assert {each.operator for each in found} == set(RESULTS)
     assert all(each.is_right for each in found)
     assert any(each.error > 0 for each in found)
 
@@ -51,6 +56,44 @@ def test_a_wrong_kernel_is_found(
     told = capsys.readouterr().err
     assert f"FAILED: {operator} of " in told
     assert told.strip() in (tmp_path / REPORT).read_text()
+
+
+@pytest.mark.parametrize(
+    ("is_wrong", "told"),
+    [
+        (lambda _weight1, _bias1, weight2: not weight2.is_contiguous(), "weight2 unit by unit"),
+        (lambda _weight1, bias1, _weight2: bias1 is None, "without biases"),
+        (lambda weight1, _bias1, _weight2: len(weight1) > UNITS, "33 units"),
+    ],
+)
+def test_an_excitation_that_is_wrong_only_there_is_found(
+    is_wrong: Any, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of weights as twins have them, of layers without biases, of more units than a block takes."""
+    right = operators.excite
+
+    def excite(squeezed: torch.Tensor, *given: torch.Tensor | None) -> Any:
+        return right(squeezed, *given) * (1.01 if is_wrong(*given[:3]) else 1)
+
+    monkeypatch.setattr(operators, "excite", excite)
+    assert main(["--device", "cpu", "--kernels-only"]) == 1
+    error = capsys.readouterr().err
+    assert "FAILED: excite of " in error
+    assert told in error
+
+
+def test_means_of_half_precision_are_held_to_what_float32_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Though the map beside them may be farther off."""
+    right = operators.tail_squeeze_
+
+    def rounded(x: torch.Tensor, *others: torch.Tensor | None) -> Any:
+        return right(x, *others).to(x.dtype).float()
+
+    monkeypatch.setattr(operators, "tail_squeeze_", rounded)
+    assert main(["--device", "cpu", "--kernels-only"]) == 1
+    assert "FAILED: tail_squeeze_ means of bfloat16" in capsys.readouterr().err
 
 
 def test_a_tail_that_is_wrong_is_found(

@@ -22,7 +22,6 @@ SHAPES = [
     (1, 1, 1, 1), (2, 3, 1, 1), (1, 5, 3, 7), (3, 8, 5, 5), (1, 37, 9, 1), (2, 64, 28, 28),
     (1, 512, 7, 7), (1, 3, 101, 67), (2, 1031, 3, 3),
 ]  # fmt: skip
-Layers = tuple[Tensor, Tensor | None, Tensor, Tensor | None, Tensor | None]
 # Which of shortcut, gate, bias and the shortcut's gate a tail is given, a letter each.
 EPILOGUES = ("", "s", "g", "sg", "sgb", "sh", "sgbh")
 
@@ -60,38 +59,6 @@ def exact_tail(
         gates = 1 if shortcut_gate is None else shortcut_gate.double()[:, :, None, None]
         y = y + shortcut.double() * gates
     return y.clamp_min(0)
-
-
-def exact_gates(
-    squeezed: Tensor,
-    weight1: Tensor,
-    bias1: Tensor | None,
-    weight2: Tensor,
-    bias2: Tensor | None,
-    factor: Tensor | None,
-) -> Tensor:
-    """What an excitation comes to, in float64."""
-    units = squeezed.double() @ weight1.double().T + (0 if bias1 is None else bias1.double())
-    sums = units.clamp_min(0) @ weight2.double().T + (0 if bias2 is None else bias2.double())
-    return torch.sigmoid(sums) * (1 if factor is None else factor.double())
-
-
-def layers(
-    channels: int, hidden: int, dtype: torch.dtype, *, by_unit: bool, biased: bool, factored: bool
-) -> Layers:
-    """What an excitation takes beside means, the second layer's weights unit by unit or not."""
-    weight1, weight2 = (
-        drawn(hidden, channels, dtype=dtype) / channels**0.5,
-        drawn(channels, hidden, dtype=dtype) / hidden**0.5,
-    )
-    if by_unit:
-        weight2 = weight2.t().contiguous().t()
-    bias1, bias2 = drawn(hidden, dtype=dtype), drawn(channels, dtype=dtype)
-    factor = torch.rand(channels, dtype=wide(dtype))
-    return (
-        weight1, bias1 if biased else None, weight2, bias2 if biased else None,
-        factor if factored else None,
-    )  # fmt: skip
 
 
 def tail_arguments(

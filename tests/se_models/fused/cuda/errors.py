@@ -1,17 +1,15 @@
 """How far the kernels are off float64 on the emulator: ``nox -s emulated``.
 
 The checks of ``bench selfcheck``, with the emulator behind torch's operators in
-place of a GPU, and excitations as large as those of real networks. Leaves
-``emulated.csv`` in --out, a row for each operator and dtype. Inputs come from a
-seed, and every sum has an order: the same machine code gives the same errors.
+place of a GPU, on the smaller ones of its maps. Leaves ``emulated.csv`` in
+--out, a row for each operator's result and dtype. Inputs come from a seed, and
+every sum has an order: the same machine code gives the same errors.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import product
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -19,22 +17,14 @@ import torch
 
 from bench.documents.sources import EMULATED, ROOT
 from bench.files import replacing
-from bench.measure.agreement import SHAPES, TOLERANCE, WIDE_TOLERANCE, agreements
-from bench.measure.subject import DTYPES
-from bench.trial import DType
+from bench.measure.agreement import SHAPES, agreements
 from se_models.fused.cuda.compiler import SCALARS, kernels
 from se_models.fused.cuda.dispatch import Operators
 from se_models.fused.cuda.library import register
-from se_models.fused.operators import excite
 from tests.se_models.fused.cuda.emulator import Emulator, arrivals
-from tests.se_models.fused.maps import exact_gates, layers, off
 
 # Of a map; larger ones take the emulator minutes, and the code that runs is the same.
 MOST_VALUES = 2**16
-# Channels and hidden units of excitations by several blocks, which the maps' are not: by five and
-# by sixteen, the latter as in the last stage of a ResNet-50.
-EXCITATIONS = ((515, 33), (2048, 128))
-_EITHER = (False, True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -62,7 +52,7 @@ def errors() -> pd.DataFrame:
     emulator = Emulator()
     kept = register(Operators(emulator, arrivals), "CPU")  # as long as this is referred to
     shapes = [shape for shape in SHAPES if torch.Size(shape).numel() <= MOST_VALUES]
-    found = pd.DataFrame([*agreements(torch.device("cpu"), shapes), *excitations()])
+    found = pd.DataFrame(list(agreements(torch.device("cpu"), shapes)))
     del kept
     unused = {name for dtype in SCALARS for name in kernels(dtype)} - set(emulator.launches)
     if unused:
@@ -70,33 +60,6 @@ def errors() -> pd.DataFrame:
     return found.groupby(["operator", "dtype"], sort=False, as_index=False).agg(
         cases=("error", "size"), error=("error", "max"), limit=("limit", "max")
     )
-
-
-@dataclass(frozen=True)
-class Excited:
-    """How far gates were off; fields as of `Agreement`."""
-
-    operator: str
-    dtype: DType
-    error: float
-    limit: float
-
-
-def excitations() -> Iterator[Excited]:
-    """Of one image and of three, the second layer's weights in both layouts, with all it may take.
-
-    Twins have these weights unit by unit, where `agreements` has them gate by gate.
-    """
-    for name, (channels, hidden), batch, by_unit, biased, factored in product(
-        TOLERANCE, EXCITATIONS, (1, 3), _EITHER, _EITHER, _EITHER
-    ):
-        torch.manual_seed(0)
-        squeezed = torch.rand(batch, channels)
-        given = layers(
-            channels, hidden, DTYPES[name], by_unit=by_unit, biased=biased, factored=factored
-        )
-        error = off(excite(squeezed, *given), exact_gates(squeezed, *given))
-        yield Excited("excite", name, error, WIDE_TOLERANCE)
 
 
 if __name__ == "__main__":

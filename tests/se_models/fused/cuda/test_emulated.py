@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from bench.measure.agreement import exact_gates
 from se_models import PLACEMENTS, SEConfig, with_se
 from se_models.fused import fuse
 from se_models.fused.cuda.compiler import kernels
@@ -23,7 +24,6 @@ from tests.se_models.fused.maps import (
     EPILOGUES,
     LAYOUTS,
     drawn,
-    exact_gates,
     off,
     tail_arguments,
     unaligned,

@@ -23,7 +23,7 @@ def test_errors_are_those_that_are_committed(tmp_path: Path) -> None:
         check=True, timeout=250, cwd=ROOT,
     )  # fmt: skip
     found, committed = (pd.read_csv(each) for each in (tmp_path / EMULATED.name, ROOT / EMULATED))
-    assert len(found) == 5 * 3
+    assert len(found) == 6 * 3
     pd.testing.assert_frame_equal(found, committed, rtol=0.1)
     assert (found["error"] <= found["limit"]).all()
     assert (found["error"] > 0).all()

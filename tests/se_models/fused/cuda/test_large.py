@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from bench.measure.agreement import exact_gates, layers
 from se_models.fused.cuda import dispatch, maps
 from se_models.fused.cuda.dispatch import Operators
 from se_models.fused.cuda.maps import DTYPES
@@ -20,9 +21,7 @@ from tests.se_models.fused.maps import (
     LAYOUTS,
     TOLERANCE,
     drawn,
-    exact_gates,
     exact_tail,
-    layers,
     off,
     tail_arguments,
 )

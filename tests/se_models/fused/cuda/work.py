@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench.measure.agreement import exact_gates
 from se_models.fused.cuda.compiler import kernels
 from se_models.fused.cuda.dispatch import Operators
 from se_models.fused.cuda.launch import Launch
@@ -18,7 +19,6 @@ from tests.se_models.fused.maps import (
     EPILOGUES,
     LAYOUTS,
     drawn,
-    exact_gates,
     exact_tail,
     tail_arguments,
     unaligned,
