@@ -17,7 +17,7 @@ _SETUPS = {
 }
 _NETWORKS = ("resnet18", "resnet50", "resnet101")
 BATCH = 256
-_OVERHEADS = ("overhead_pct", "overhead_low_pct", "overhead_high_pct")
+_OVERHEADS = ("predicted_overhead_pct", "predicted_overhead_low_pct", "predicted_overhead_high_pct")
 
 
 def cubins(frame: pd.DataFrame) -> str:
@@ -101,7 +101,9 @@ def predicted(frame: pd.DataFrame, published: pd.DataFrame) -> str:
                 line["predicted, %"] = f"{said:.1f}"
                 line["least to most"] = f"{least:.1f} to {most:.1f}"
                 line["off by"] = f"{said - measured:+.1f}"
-                line["fused, predicted, %"] = f"{float(ours['overhead_pct']['fused']):.1f}"
+                line["fused, predicted, %"] = (
+                    f"{float(ours['predicted_overhead_pct']['fused']):.1f}"
+                )
             lines.append(line)
     rows = table(pd.DataFrame(lines).fillna("–"))
     return f"At batch {BATCH}, all of it predicted but what is published:\n\n{rows}\n"

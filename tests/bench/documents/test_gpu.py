@@ -50,8 +50,8 @@ def test_predictions_stand_beside_what_is_published() -> None:
     published = pd.read_csv(ROOT / PUBLISHED)
     frame = pd.DataFrame(
         {"gpu": gpu, "architecture": network, "batch": 256, "placement": "standard", "path": path,
-         "overhead_pct": 10.0 if path == "eager" else 2.5, "overhead_low_pct": 8.0,
-         "overhead_high_pct": 12.5}
+         "predicted_overhead_pct": 10.0 if path == "eager" else 2.5,
+         "predicted_overhead_low_pct": 8.0, "predicted_overhead_high_pct": 12.5}
         for gpu in ("RTX 3090", "RTX 4090")
         for network in ("resnet18", "resnet50", "resnet101")
         for path in ("eager", "fused")

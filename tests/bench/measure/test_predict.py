@@ -7,6 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bench.documents.sources import PREDICTED as COMMITTED
+from bench.documents.sources import ROOT
 from bench.measure import predict
 from bench.measure.cubins import ARCHITECTURES
 from bench.measure.predict import (
@@ -23,7 +25,7 @@ from bench.measure.predict import (
 from bench.measure.works import Work, works_of
 from bench.trial import Path as RunPath
 from bench.trial import Trial, Variant, Workload
-from se_models.config import PLACEMENTS, SEConfig
+from se_models.config import PLACEMENTS, Architecture, SEConfig
 
 # What fused SE reads at batch 1, in the paper's placement: the elements of all maps that carry it,
 # and its weights. A bottleneck's means are taken where a ReLU passes anyway, and its first layer
@@ -139,11 +141,43 @@ def test_every_placement_has_a_row_by_every_path() -> None:
     found = pd.DataFrame(rows([gpu()], ["resnet18"], [8], ["float16"]))
     assert len(found) == 4 * len(PLACEMENTS)
     trunks = found[found["placement"] == "none"]
-    assert (trunks["overhead_pct"] == 0).all()
-    standard = found[found["placement"] == "standard"].set_index("path")["overhead_pct"]
+    assert (trunks["predicted_overhead_pct"] == 0).all()
+    standard = found[found["placement"] == "standard"].set_index("path")["predicted_overhead_pct"]
     assert 0 < standard["fused+cuda_graph"] < standard["cuda_graph"]
-    assert (found["overhead_low_pct"] <= found["overhead_pct"] + 1e-9).all()
-    assert (found["overhead_pct"] <= found["overhead_high_pct"] + 1e-9).all()
+    assert (found["predicted_overhead_low_pct"] <= found["predicted_overhead_pct"] + 1e-9).all()
+    assert (found["predicted_overhead_pct"] <= found["predicted_overhead_high_pct"] + 1e-9).all()
+
+
+def test_predictions_are_those_that_are_committed() -> None:
+    """By the present model, of ResNet-18."""
+    _check_committed(["resnet18"])
+
+
+@pytest.mark.slow
+def test_all_predictions_are_those_that_are_committed() -> None:
+    """Of the other networks too."""
+    _check_committed(None)
+
+
+def _check_committed(architectures: list[Architecture] | None) -> None:
+    committed = pd.read_csv(ROOT / COMMITTED)
+    shown = {
+        name: committed[name].drop_duplicates().tolist()
+        for name in ("gpu", "architecture", "batch", "dtype")
+    }
+    chosen = architectures or shown["architecture"]
+    gpus = [known_gpus()[name] for name in shown["gpu"]]
+    found = pd.DataFrame(rows(gpus, chosen, shown["batch"], shown["dtype"]))
+    kept = committed[committed["architecture"].isin(chosen)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, kept, rtol=1e-9)
+
+
+def test_columns_say_what_is_predicted() -> None:
+    """All but those that say of which GPU and trial a row is."""
+    (first, *_) = rows([gpu()], ["resnet18"], [1], ["float16"])
+    asked = {"gpu", "architecture", "dtype", "batch", "path", "placement"}
+    assert {name for name in first if not name.startswith("predicted_")} == asked
+    assert all(name.endswith(("_s", "_pct")) for name in set(first) - asked)
 
 
 def test_the_command_says_that_it_predicts(
