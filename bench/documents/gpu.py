@@ -46,11 +46,13 @@ def cubins(frame: pd.DataFrame) -> str:
     spilt = int(frame["spill_bytes"].sum() + frame["local_accesses"].sum())
     divisions = int(frame["divides_64_bits"].sum())
     kernels = pd.DataFrame(lines)
+    versions = ", ".join(frame["nvrtc"].drop_duplicates())
     return (
-        f"Registers a thread, for maps of {'/'.join(dtypes)}; shared memory is the most of all, "
-        "and accesses of sixteen bytes are counted as instructions, least to most. Over all "
-        f"{len(frame)} compiled kernels {spilt} bytes or instructions of spills and local memory, "
-        f"{divisions} divisions of 64 bits.\n\n{table(kernels)}\n"
+        f"By NVRTC {versions}: registers a thread, for maps of {'/'.join(dtypes)}; "
+        "shared memory is the most of all, and accesses of sixteen bytes are counted as "
+        f"instructions, least to most. Over all {len(frame)} compiled kernels {spilt} bytes or "
+        f"instructions of spills and local memory, {divisions} divisions of 64 bits.\n\n"
+        f"{table(kernels)}\n"
     )
 
 

@@ -26,8 +26,12 @@ from se_models.fused.cuda.compiler import SCALARS, Compiled, compile_now, missin
 CUBINS = "cubins.csv"
 OUT = Path("results/fused")
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
+# Characters of what the compiler said, in an error.
+_SHOWN = 300
 # More would leave fewer than four blocks of 256 threads to a multiprocessor's 65,536 registers.
 MOST_REGISTERS = 64
+# How PTX begins, with the third part of the version too, which NVRTC itself does not tell.
+_VERSION = r"Cuda compilation tools, release [\d.]+, V([\d.]+)"
 # What ptxas calls where 64 bits are divided, for the quotient or for the remainder.
 _DIVISION = re.compile(r"__cuda_sm20_(?:div|rem)_[su]64")
 
@@ -41,6 +45,7 @@ class Resources:
         local_accesses: instructions that reach for a thread's own memory.
         wide_loads, wide_stores: instructions that take sixteen bytes a thread.
         divides_64_bits: whether it calls a division of 64 bits.
+        nvrtc: the version of the compiler; another may make other machine code of it.
     """
 
     architecture: str
@@ -53,6 +58,7 @@ class Resources:
     wide_loads: int
     wide_stores: int
     divides_64_bits: bool
+    nvrtc: str
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -82,6 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def resources(compiled: Compiled, architecture: str, dtype: torch.dtype) -> Iterator[Resources]:
     """Of every kernel, in the order of their names in the source."""
+    nvrtc = _said(_VERSION, compiled.ptx)
     reported = _reported(compiled.log)
     code = _machine_code(compiled.cubin)
     for kernel, name in compiled.names.items():
@@ -98,6 +105,7 @@ def resources(compiled: Compiled, architecture: str, dtype: torch.dtype) -> Iter
             wide_loads=len(re.findall(r"\bLDG\.E(?:\.\w+)*\.128\b", text)),
             wide_stores=len(re.findall(r"\bSTG\.E(?:\.\w+)*\.128\b", text)),
             divides_64_bits=_DIVISION.search(text) is not None,
+            nvrtc=nvrtc,
         )
 
 
@@ -139,17 +147,23 @@ def _disassembler() -> str:
 
 
 def _number(pattern: str, report: str, unsaid: int | None = None) -> int:
-    """What the compiler reports; ``unsaid`` is what it means by leaving it out, if anything.
+    """What the compiler reports; ``unsaid`` is what it means by leaving it out, if anything."""
+    if unsaid is not None and re.search(pattern, report) is None:
+        return unsaid
+    return int(_said(pattern, report))
+
+
+def _said(pattern: str, report: str) -> str:
+    """The group of a pattern in what the compiler says.
 
     Raises:
         ValueError: if it says nothing, as another version of it might: silence is no 0.
     """
     found = re.search(pattern, report)
-    if found is not None:
-        return int(found[1])
-    if unsaid is None:
-        raise ValueError(f"the compiler's report must have {pattern!r}, got {report.strip()!r}")
-    return unsaid
+    if found is None:
+        start = report.strip()[:_SHOWN]
+        raise ValueError(f"the compiler's report must have {pattern!r}, got {start!r}")
+    return found[1]
 
 
 if __name__ == "__main__":

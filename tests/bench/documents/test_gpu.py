@@ -17,7 +17,7 @@ def test_kernels_are_told_by_architecture_and_dtype() -> None:
     rows = [
         {"architecture": architecture, "dtype": dtype, "kernel": f"tail_pixels<{wide}>",
          "registers": registers, "shared_bytes": 256, "spill_bytes": spilt, "local_accesses": 0,
-         "wide_loads": loads, "wide_stores": 1, "divides_64_bits": False}
+         "wide_loads": loads, "wide_stores": 1, "divides_64_bits": False, "nvrtc": "13.0.88"}
         for architecture, dtype, wide, registers, loads, spilt in (
             ("sm_80", "float32", 4, 24, 2, 0), ("sm_80", "float16", 8, 30, 3, 0),
             ("sm_90", "float32", 4, 25, 2, 0), ("sm_90", "float16", 8, 31, 2, 8),
@@ -27,6 +27,7 @@ def test_kernels_are_told_by_architecture_and_dtype() -> None:
     (line,) = (each for each in text.splitlines() if each.startswith("| `tail_pixels"))
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells == ["`tail_pixels<wide>`", "24/30", "25/31", "256", "2 to 3", "1"]
+    assert text.startswith("By NVRTC 13.0.88: ")
     assert "for maps of float32/float16" in text
     assert "Over all 4 compiled kernels 8 bytes" in text
 

@@ -135,10 +135,13 @@ def test_a_division_of_64_bits_is_found(toy: Toy, operator: str) -> None:
 
 def test_a_report_that_says_nothing_is_no_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     """As another version's may, which has other words."""
-    made = Compiled(b"", "", {"copy": "lowered"}, "Compiling entry function 'lowered'\nUsed all")
+    version = "// Cuda compilation tools, release 13.0, V13.0.88"
+    log = "Compiling entry function 'lowered'\nUsed all"
     monkeypatch.setattr(cubins, "_machine_code", lambda _cubin: {"lowered": ""})
-    with pytest.raises(ValueError, match="the compiler's report must have"):
-        list(resources(made, "sm_90", torch.float32))
+    for ptx, missing in ((version, "registers"), ("", "release")):
+        made = Compiled(b"", ptx, {"copy": "lowered"}, log)
+        with pytest.raises(ValueError, match=f"the compiler's report must have .*{missing}"):
+            list(resources(made, "sm_90", torch.float32))
 
 
 def test_shared_memory_is_counted(toy: Toy) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
+from bench.documents.sources import CUBINS, ROOT
 from bench.measure.cubins import ARCHITECTURES, MOST_REGISTERS, Resources, resources
 from se_models.fused.cuda import compiler
 from se_models.fused.cuda.compiler import SCALARS, compile_now, compiled, kernels
@@ -76,6 +78,18 @@ def test_memory_is_accessed_sixteen_bytes_at_a_time(
             assert each.wide_loads > 0, each
             assert (each.wide_stores > 0) == (name not in _LOADS_ONLY), each
     assert checked == 2 + 2 + 4 + 2 + 1 + 4
+
+
+def test_what_is_committed_is_what_is_compiled(
+    found: dict[tuple[str, torch.dtype], list[Resources]],
+) -> None:
+    """Every column of every kernel; another version of the compiler may do it otherwise."""
+    committed = pd.read_csv(ROOT / CUBINS)
+    made = pd.DataFrame([each for kernels_ in found.values() for each in kernels_])
+    here, there = made["nvrtc"].unique(), committed["nvrtc"].unique()
+    if list(here) != list(there):
+        pytest.skip(f"{CUBINS.name} is of NVRTC {', '.join(there)}, here is {', '.join(here)}")
+    pd.testing.assert_frame_equal(made, committed)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
