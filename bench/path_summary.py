@@ -92,9 +92,14 @@ def _overhead(rows: pd.DataFrame) -> str:
 
 
 def _cheapest(measured: pd.DataFrame) -> str:
-    """The placement of least overhead; an equals sign where others may be as cheap."""
+    """The placement of least overhead; an equals sign where others may be as cheap.
+
+    What has no interval, of a single process, may be as cheap as anything.
+    """
     least = measured.iloc[0]
-    ties = (measured["overhead_low_pct"] <= least["overhead_high_pct"]).sum() > 1
+    others = measured.iloc[1:]
+    # A negation, for no comparison with a missing end holds.
+    ties = (~(others["overhead_low_pct"] > least["overhead_high_pct"])).any()
     return f"{least['placement']}{'=' if ties else ''}"
 
 

@@ -60,6 +60,26 @@ def test_se_as_published_is_that_and_no_other() -> None:
     assert by_path(frame).equals(by_path(table()))
 
 
+@pytest.mark.parametrize("bounded", ["none", "others", "least"])
+def test_without_an_interval_nothing_is_the_cheapest_alone(bounded: str) -> None:
+    """A single process gives none: then any of several placements may be as cheap."""
+    frame = table()
+    own = frame[(frame["path"] == "fused") & frame["se"].str.endswith("-r16")]
+    least = own["overhead_pct"].astype(float).idxmin()
+    unbounded = {
+        "none": own.index, "others": own.index.difference([least]), "least": [least],
+    }[bounded]  # fmt: skip
+    ends = ["overhead_low_pct", "overhead_high_pct"]
+    frame.loc[own.index, ends[0]] = frame.loc[own.index, "overhead_pct"] - 1e-6
+    frame.loc[own.index, ends[1]] = frame.loc[own.index, "overhead_pct"] + 1e-6
+    frame = frame.astype(dict.fromkeys(ends, float))
+    assert by_path(frame)["cheapest"].tolist()[1] == "identity"
+    frame.loc[unbounded, ends] = float("nan")
+    assert by_path(frame)["cheapest"].tolist()[1] == "identity="
+    frame = frame.drop(index=own.index.difference([least]))
+    assert by_path(frame)["cheapest"].tolist()[1] == "identity"
+
+
 def test_a_path_that_cannot_run_says_why() -> None:
     """Its line has the status and no numbers, and the reason stands whole below the table."""
     frame = without("fused", table())
