@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 from bench.cpus import default_threads
 from bench.environment import has_cuda
@@ -17,7 +17,8 @@ from bench.record import Quantity
 from bench.trial import DEVICES, DTYPES, EXECUTORS, LAYOUTS, TRANSFORMS, Device
 from bench.trial import Path as RunPath
 from bench.waiting import WAITING
-from se_models.config import ARCHITECTURES, PLACEMENTS, STAGES
+from se_models import flags
+from se_models.config import ARCHITECTURES, PLACEMENTS
 
 T = TypeVar("T")
 
@@ -61,11 +62,11 @@ def add_grid(
     _add_axis(grid, "--placements", _name, f"from {', '.join(PLACEMENTS)} (default: all)")
     _add_axis(grid, "--reductions", _integer, f"reduction ratios (default: {reductions})")
     _add_axis(
-        grid, "--stages", _stages,
+        grid, "--stages", flags.stages,
         "which stages carry SE: all, or layer numbers joined by +, as in all,4,3+4 (default: all)",
     )  # fmt: skip
     _add_axis(
-        grid, "--blocks", _blocks,
+        grid, "--blocks", flags.blocks,
         "which blocks of a stage: all, last, or indices joined by +, as in 0+1 (default: all)",
     )  # fmt: skip
     _add_axis(
@@ -213,20 +214,6 @@ def _integer(text: str) -> int:
         return int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"must be a list of integers, got {text!r}") from None
-
-
-def _stages(text: str) -> tuple[int, ...]:
-    if text == "all":
-        return STAGES
-    return tuple(_integer(part.removeprefix("layer")) for part in text.split("+"))
-
-
-def _blocks(text: str) -> Literal["all", "last"] | tuple[int, ...]:
-    if text == "all":
-        return "all"
-    if text == "last":
-        return "last"
-    return tuple(_integer(part) for part in text.split("+"))
 
 
 def _quantities(text: str) -> Sequence[str]:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from se_models import flags
 from se_models.config import ARCHITECTURES, PLACEMENTS, STAGES, SEConfig, check_positive
 
 if TYPE_CHECKING:
@@ -22,13 +23,15 @@ Write a ResNet, or one of its stages alone, as an ONNX file.
 
 The file's input is `input`, its output `output`, and the batch is dynamic. It
 is run in onnxruntime and compared with PyTorch at three batch sizes before it
-is kept: the largest difference is printed, and a file that fails leaves none.
+is kept: the largest difference is printed. One that fails is not kept, and what
+lay in its place stays as it was.
 """
 _EXAMPLES = """\
 examples:
   %(prog)s se_resnet18.onnx                              SE as published
   %(prog)s post.onnx --architecture resnet50 --placement post --reduction 8
   %(prog)s layer3.onnx --part layer3 --stages 3          one stage alone
+  %(prog)s last.onnx --stages 3+4 --blocks last --min-hidden 32
   %(prog)s mine.onnx --state-dict trained.pt --classes 10
   %(prog)s pretrained.onnx --placement none --weights DEFAULT
 
@@ -46,20 +49,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(f"{named}: error: {_line(error)}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"{named}: interrupted; no file is left", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(f"{named}: {_noted('interrupted; no file was written', error)}", file=sys.stderr)
         return 130
     except ImportError as error:
         print(f"{named}: {error}: pip install 'se-bench[onnx]'", file=sys.stderr)
         return 1
     except (RuntimeError, OSError) as error:
-        print(f"{named}: {_line(error)}", file=sys.stderr)
+        print(f"{named}: {_noted(_line(error), error)}", file=sys.stderr)
         return 1
 
 
 def _line(error: Exception) -> str:
     """What an error says, in a line; PyTorch's may list hundreds of names."""
     return textwrap.shorten(str(error), 300, placeholder=" ...")
+
+
+def _noted(line: str, error: BaseException) -> str:
+    """With what is noted of the error, whole."""
+    return "; ".join((line, *getattr(error, "__notes__", ())))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -86,9 +94,20 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     export.add_argument("--reduction", type=int, default=16, help="(default: %(default)s)")
     export.add_argument(
-        "--stages", type=_stages, default=STAGES, metavar="LIST",
+        "--stages", type=flags.stages, default=STAGES, metavar="LIST",
         help="which stages carry SE: all, or layer numbers joined by + (default: all)",
     )  # fmt: skip
+    export.add_argument(
+        "--blocks", type=flags.blocks, default="all", metavar="LIST",
+        help="which blocks of a stage: all, last, or indices joined by +, as in 0+1 (default: all)",
+    )  # fmt: skip
+    export.add_argument(
+        "--min-hidden", type=int, default=1, metavar="WIDTH",
+        help="least width of SE's bottleneck (default: %(default)s)",
+    )  # fmt: skip
+    export.add_argument(
+        "--no-bias", dest="bias", action="store_false", help="SE's layers have no biases"
+    )
     export.add_argument(
         "--part", choices=("model", *(f"layer{stage}" for stage in STAGES)), default="model",
         metavar="NAME", help="model, or one stage alone: layer1 to layer4 (default: %(default)s)",
@@ -106,15 +125,6 @@ def _parser() -> argparse.ArgumentParser:
         "--state-dict", type=Path, metavar="FILE", help="a state dict of the whole model"
     )
     return parser
-
-
-def _stages(text: str) -> tuple[int, ...]:
-    if text == "all":
-        return STAGES
-    try:
-        return tuple(int(part.removeprefix("layer")) for part in text.split("+"))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be all, or as in 3+4, got {text!r}") from None
 
 
 def _export(options: argparse.Namespace) -> int:
@@ -138,7 +148,10 @@ def _model(options: argparse.Namespace) -> ResNet:
     import se_models
     from se_models.untrained import settle
 
-    config = SEConfig(options.placement, options.reduction, options.stages)
+    config = SEConfig(
+        options.placement, options.reduction, options.stages, options.blocks, options.min_hidden,
+        options.bias,
+    )  # fmt: skip
     constructor = getattr(se_models, options.architecture)
     check_positive("classes", options.classes)
     torch.manual_seed(0)

@@ -21,12 +21,13 @@ SHOWING = {
     "bench.table", "bench.summary", "bench.path_summary", "bench.path_matrix", "bench.plots",
     "bench.documents", "bench.compare", "bench.history", "bench.exports", "bench.quantities",
 }  # fmt: skip
-CONFIG = {"se_models.config"}
+CONFIG = {"se_models.config", "se_models.flags"}
 LIGHT = {"numpy", "scipy", "msgspec", "psutil"}
 
 # (modules, what of the project they may import, what else they may import)
 RULES = [
     ({"se_models.config"}, set(), set()),
+    ({"se_models.flags"}, {"se_models.config"}, set()),
     (
         {"se_models"},
         {"se_models"},

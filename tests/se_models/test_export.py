@@ -71,14 +71,16 @@ def test_every_architecture_exports(architecture: str, tmp_path: Path) -> None:
 def test_the_command_tells_the_difference(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And what the input is; a state dict goes in."""
-    model = se_models.resnet18(se=SEConfig("post", 8, (3,)), num_classes=4)
+    """And what the input is; a state dict goes in, of whatever SE."""
+    config = SEConfig("post", 8, (3, 4), "last", min_hidden=48, bias=False)
+    model = se_models.resnet18(se=config, num_classes=4)
     state = tmp_path / "state.pt"
     torch.save(model.state_dict(), state)
     path = tmp_path / "layer3.onnx"
     code = main([
-        "export", str(path), "--placement", "post", "--reduction", "8", "--stages", "3",
-        "--part", "layer3", "--size", "64", "--classes", "4", "--state-dict", str(state),
+        "export", str(path), "--placement", "post", "--reduction", "8", "--stages", "3+layer4",
+        "--blocks", "last", "--min-hidden", "48", "--no-bias", "--part", "layer3", "--size", "64",
+        "--classes", "4", "--state-dict", str(state),
     ])  # fmt: skip
     said = capsys.readouterr().out
     assert code == 0
@@ -90,18 +92,61 @@ def test_the_command_tells_the_difference(
 def test_a_wrong_file_is_not_kept(
     trunk: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor is what was there before touched."""
+    """Nor is what was there before touched, and a note says whose file that is."""
     path = tmp_path / "model.onnx"
-    path.write_text("an older file")
     monkeypatch.setattr(exporting, "to_onnx", lambda module, example: b"draft")
     monkeypatch.setattr(exporting, "_difference", lambda draft, module, given: 2e-4)
-    with pytest.raises(ExportError, match=r"differs from the model by 0\.0002"):
+    with pytest.raises(ExportError, match=r"differs from the model by 0\.0002") as failed:
         export(trunk, path, size=64)
+    assert not hasattr(failed.value, "__notes__")
+    assert not list(tmp_path.iterdir())
+    path.write_text("an older file")
     monkeypatch.setattr(exporting, "_difference", lambda draft, module, given: float("nan"))
-    with pytest.raises(ExportError):
+    with pytest.raises(ExportError) as failed:
         export(trunk, path, size=64)
+    assert failed.value.__notes__ == [f"what lies at {path} is an older file, as it was"]
     assert path.read_text() == "an older file"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (RuntimeError("it does not work"), 1, "it does not work"),
+        (KeyboardInterrupt(), 130, "interrupted; no file was written"),
+    ],
+    ids=["failed", "interrupted"],
+)
+def test_the_command_tells_whose_file_lies_there(
+    error: BaseException,
+    code: int,
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """In the same line as what went wrong."""
+    path = tmp_path / "model.onnx"
+    path.write_text("an older file")
+
+    def fail(*_given: object) -> bytes:
+        raise error
+
+    monkeypatch.setattr(exporting, "to_onnx", fail)
+    assert main(["export", str(path), "--size", "64"]) == code
+    assert capsys.readouterr().err == (
+        f"python -m se_models export: {told}; what lies at {path} is an older file, as it was\n"
+    )
+
+
+def test_what_rounding_explains_is_asked_of_no_good_file(
+    trunk: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes a copy of the model and a forward in float64, for every batch."""
+    monkeypatch.setattr(exporting, "to_onnx", lambda module, example: b"draft")
+    monkeypatch.setattr(exporting, "_difference", lambda draft, module, given: 1e-4)
+    monkeypatch.delattr(exporting, "_rounding")
+    assert export(trunk, tmp_path / "model.onnx", size=64).largest == 1e-4
 
 
 @pytest.mark.parametrize(
@@ -134,6 +179,8 @@ def test_a_file_may_differ_by_what_rounding_explains(
     [
         (["--reduction", "0"], "reduction must be a positive integer, got 0"),
         (["--size", "32"], "size must be 33 or more, got 32"),
+        (["--blocks", "2"], "blocks must exist in every chosen stage: layer1 of this model has"),
+        (["--min-hidden", "0"], "min_hidden must be a positive integer, got 0"),
         (["--stages", "5"], "stages must be a non-empty selection of 1 to 4"),
         (["--classes", "0"], "classes must be a positive integer, got 0"),
         (["--weights", "NONE"], "weights must be a name of torchvision's for resnet18, got 'NONE'"),
