@@ -9,15 +9,13 @@ none, or they cannot be used, the convolution runs as it is.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-# Shapes for which packed weights are kept; each is a copy of the weights.
-KINDS = 2
+from se_models.fused.latest import Latest
 
 _mkldnn: Any = getattr(torch.ops, "mkldnn", None)
 _HAS_OPERATORS = hasattr(_mkldnn, "_convolution_pointwise")
@@ -25,6 +23,8 @@ _HAS_OPERATORS = hasattr(_mkldnn, "_convolution_pointwise")
 
 class PackedConvolution:
     """The packed weights of one convolution, made when a shape first comes.
+
+    Each is a copy of the weights, and they are kept for the few shapes that were used last.
 
     Args:
         weight: ``(out, in / groups, height, width)``, on the CPU.
@@ -46,10 +46,9 @@ class PackedConvolution:
         self._bias = bias
         self._stride, self._padding = list(stride), list(padding)
         self._dilation, self._groups = list(dilation), groups
-        self._kept: OrderedDict[tuple[int, ...], Tensor] = OrderedDict()
-        # Threads that came at once would pack the same twice, keep more than they may, or evict
-        # what another just has. What one of them uses outlasts its eviction.
-        self._lock = threading.Lock()
+        self._kept = Latest[Tensor]()
+        # Threads that came at once would pack the same twice.
+        self._packing = threading.Lock()
 
     def __call__(self, x: Tensor, *, relu: bool) -> Tensor:
         # Whatever the layout of x, what comes out is channels_last.
@@ -61,16 +60,14 @@ class PackedConvolution:
 
     def _packed_for(self, x: Tensor) -> Tensor:
         kind = (*x.shape, *x.stride())
-        with self._lock:
+        with self._packing:
             packed = self._kept.get(kind)
             if packed is None:
-                while len(self._kept) >= KINDS:
-                    self._kept.popitem(last=False)
                 packed = _mkldnn._reorder_convolution_weight(
                     self._weight, self._padding, self._stride, self._dilation, self._groups,
                     list(x.shape),
                 )  # fmt: skip
-                self._kept[kind] = packed
+                self._kept.keep(kind, packed)
         return packed
 
 

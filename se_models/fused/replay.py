@@ -22,7 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, is_in_torch_dispatch
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from se_models.fused.packed import KINDS
+from se_models.fused.latest import KINDS, Latest
 
 Forward = Callable[[Tensor], Tensor]
 
@@ -34,7 +34,7 @@ _recording = threading.Lock()
 
 
 class Replays:
-    """The calls of operators that a forward comes to, for the kinds of input that came last.
+    """The calls of operators that a forward comes to, for the kinds of input that were used last.
 
     With them the tensors are kept that they take, and so weights that were laid
     out for these kinds. The forward itself is given at every call: a method of
@@ -44,14 +44,15 @@ class Replays:
         parts: modules that run within the forward. While any of them has a hook, the
             forward runs as it is, and so it does if one was compiled before it came
             to be recorded.
+        kinds: for how many kinds they are kept.
     """
 
-    def __init__(self, parts: Iterable[nn.Module] = ()) -> None:
+    def __init__(self, parts: Iterable[nn.Module] = (), *, kinds: int = KINDS) -> None:
         self._parts = tuple(parts)
         self._hooks = [*_GLOBAL_HOOKS]
         for part in self._parts:
             self._hooks += (part._forward_hooks, part._forward_pre_hooks)
-        self._kept: dict[tuple[object, ...], _Recording] = {}
+        self._kept = Latest[_Recording](kinds)
 
     def __call__(self, forward: Forward, x: Tensor) -> Tensor:
         """What ``forward``, always the same, makes of ``x``.
@@ -76,8 +77,7 @@ class Replays:
         finally:
             _recording.release()
         if recording is not None:
-            # At once, for other threads may be looking.
-            self._kept = dict([*self._kept.items(), (kind, recording)][-KINDS:])
+            self._kept.keep(kind, recording)
         return output
 
 

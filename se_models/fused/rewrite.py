@@ -10,16 +10,18 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import ResNet
 
+from se_models.config import check_positive
 from se_models.fused.blocks import FusedBlock, HandedOn
 from se_models.fused.folding import FoldedConv
 from se_models.fused.kernels import load as load_kernels
+from se_models.fused.latest import KINDS
 from se_models.fused.operators import squeeze, tail_squeeze_
 from se_models.fused.packed import can_pack
 from se_models.fused.replay import Replays
 from se_models.fused.twin import Twin
 
 
-def fuse(model: ResNet, *, keep_state: bool = True) -> FusedResNet:
+def fuse(model: ResNet, *, keep_state: bool = True, kinds: int = KINDS) -> FusedResNet:
     """The fused twin of a ResNet, for inference; the given model is untouched.
 
     BatchNorms are folded into convolutions, and the tail of every block, SE and
@@ -29,18 +31,33 @@ def fuse(model: ResNet, *, keep_state: bool = True) -> FusedResNet:
     plain PyTorch runs, and a warning says why.
 
     Args and Raises:
-        those of `Twin`.
+        those of `FusedResNet`.
     """
-    return FusedResNet(model, keep_state=keep_state)
+    return FusedResNet(model, keep_state=keep_state, kinds=kinds)
 
 
 class FusedResNet(Twin):
     """What ``fuse`` returns.
 
     What its stem and blocks call is kept with the tensors that they take, for the
-    kinds of input that came last: once it has run, they are not to be changed or
+    kinds of input that were used last: once it has run, they are not to be changed or
     replaced. Load another state, or fuse anew. ``avgpool`` and ``fc`` may be changed.
+
+    Args:
+        model, keep_state: those of `Twin`.
+        kinds: for how many shapes, strides and dtypes of images calls are kept on the CPU.
+            Each holds weights that were laid out for it, about as many bytes as the
+            model's. One more kind than that, and forwards may have to lay out all weights
+            anew, time and again.
+
+    Raises:
+        ValueError, RuntimeError: those of `Twin`; and unless ``kinds`` is a positive integer.
     """
+
+    def __init__(self, model: ResNet, *, keep_state: bool = True, kinds: int = KINDS) -> None:
+        check_positive("kinds", kinds)
+        self._kinds = kinds  # first, for it is asked for when the model is rewritten
+        super().__init__(model, keep_state=keep_state)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Unpickled, it may be in a process that has loaded no kernels yet."""
@@ -71,7 +88,8 @@ class FusedResNet(Twin):
         self._replays = self._new_replays()
 
     def _new_replays(self) -> Replays:
-        return Replays((self.conv1, self.maxpool, *self.blocks.modules()))
+        parts = (self.conv1, self.maxpool, *self.blocks.modules())
+        return Replays(parts, kinds=self._kinds)
 
     def _infer(self, x: Tensor) -> Tensor:
         features = self._replays(self._features, x)

@@ -15,7 +15,8 @@ from torch.nn import functional as F
 
 from se_models.fused import packed
 from se_models.fused.folding import FoldedConv
-from se_models.fused.packed import KINDS, PackedConvolution, can_pack
+from se_models.fused.latest import KINDS
+from se_models.fused.packed import PackedConvolution, can_pack
 from tests.se_models.fused.agreement import calls
 from tests.se_models.fused.threads import at_once
 
@@ -55,20 +56,17 @@ def test_it_is_the_convolution(conv: nn.Conv2d, layout: Any, relu: bool) -> None
 
 @needs_onednn
 def test_a_shape_is_packed_for_once() -> None:
-    """And the latest few are kept."""
+    """And those for the few that were used last are kept."""
     conv = CONVOLUTIONS[2]
     one = PackedConvolution(conv.weight.detach(), None, (1, 1), (1, 1), (1, 1), 1)
-    shapes = [torch.randn(1, 16, 5 + more, 5) for more in range(KINDS + 1)]
+    *shapes, another = [torch.randn(1, 16, 5 + more, 5) for more in range(KINDS + 1)]
 
-    def run(x: torch.Tensor) -> torch.Tensor:
-        return one(x, relu=False)
+    def packs(x: torch.Tensor) -> bool:
+        return calls(lambda given: one(given, relu=False), x)[REORDER] == 1
 
-    assert calls(run, shapes[0])[REORDER] == 1
-    assert calls(run, shapes[0])[REORDER] == 0
-    for x in shapes:
-        run(x)
-    assert calls(run, shapes[-1])[REORDER] == 0
-    assert calls(run, shapes[0])[REORDER] == 1
+    assert [packs(x) for x in shapes] == [True] * KINDS
+    assert [packs(x) for x in (shapes[0], another)] == [False, True]
+    assert [packs(x) for x in (shapes[0], another, shapes[1])] == [False, False, True]
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from se_models.fused import replay
-from se_models.fused.packed import KINDS
+from se_models.fused.latest import KINDS
 from se_models.fused.replay import Replays
+from tests.se_models.fused.threads import at_once
 
 
 class Counted:
@@ -87,9 +88,8 @@ def test_a_recording_that_fails_leaves_nothing() -> None:
 
 
 def test_kinds_are_recorded_once() -> None:
-    """The latest few are kept; a kind is a shape, strides and a dtype."""
+    """Each of many; a kind is a shape, strides and a dtype."""
     function = Counted(lambda x: x + 1)
-    replayed = partial(Replays(), function)
     x = torch.zeros(2, 3, 4, 4)
     kinds = [
         x,
@@ -97,15 +97,47 @@ def test_kinds_are_recorded_once() -> None:
         x.double(),
         torch.zeros(1, 3, 4, 4),
     ]
+    replayed = partial(Replays(kinds=len(kinds)), function)
     for runs, kind in enumerate(kinds, 1):
         for value in (0, 5):
             assert torch.equal(replayed(kind + value), kind + value + 1)
         assert function.runs == runs
-    for kind in kinds[-KINDS:]:
+    for kind in kinds:
         replayed(kind)
     assert function.runs == len(kinds)
-    replayed(kinds[-KINDS - 1])
-    assert function.runs == len(kinds) + 1
+
+
+def test_the_kind_that_was_used_least_recently_makes_room() -> None:
+    """Not the one that came first, which may be the one that comes most."""
+    function = Counted(lambda x: x + 1)
+    replayed = partial(Replays(), function)
+    *kinds, another = (torch.zeros(1 + more) for more in range(KINDS + 1))
+    for kind in (*kinds, kinds[0], another, kinds[0], another):
+        replayed(kind)
+    assert function.runs == KINDS + 1
+    replayed(kinds[1])
+    assert function.runs == KINDS + 2
+
+
+@torch.no_grad()
+def test_threads_of_several_kinds_each_get_their_own() -> None:
+    """Of more than are kept, too; and of so many as are kept each is recorded once."""
+    sizes = range(3)
+
+    def many(replays: Replays, size: int) -> None:
+        for value in range(100):
+            x = torch.full((1 + size,), float(value))
+            assert torch.equal(replays(lambda x: x * 2, x), x * 2)
+
+    for kinds in (KINDS, len(sizes)):
+        replays = Replays(kinds=kinds)
+        at_once(partial(many, replays), sizes)
+        for size in sizes:
+            many(replays, size)
+        assert len(replays._kept) == kinds
+    function = Counted(lambda x: x * 2)
+    at_once(lambda size: replays(function, torch.zeros(1 + size)), sizes)
+    assert function.runs == 0
 
 
 @pytest.mark.parametrize(

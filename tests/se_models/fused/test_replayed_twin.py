@@ -233,6 +233,25 @@ def test_a_tensor_lives_no_longer_than_it_is_taken(trunk: ResNet) -> None:
     assert died == set(range(recorded.tensors)) - {recorded.output}
 
 
+@pytest.mark.parametrize("again", [lambda twin: twin, copy.deepcopy])
+@torch.no_grad()
+def test_as_many_kinds_are_kept_as_are_asked_for(again: Any, trunk: ResNet) -> None:
+    """By a copy, too: then as many batches may come in turns, each recorded and packed for once."""
+    twin = again(fuse(with_se(trunk, SEConfig()).eval(), kinds=3))
+    batches = [torch.randn(batch, 3, 64, 64) for batch in (1, 2, 3)]
+    expected = [twin(images) for images in batches]
+    seen = asked(twin)
+    for images, output in zip(batches, expected, strict=True):
+        assert torch.equal(twin(images), output)
+    assert not seen
+
+
+def test_some_kind_is_kept(trunk: ResNet) -> None:
+    """Or nothing could be called again."""
+    with pytest.raises(ValueError, match="kinds must be a positive integer, got 0"):
+        fuse(trunk.eval(), kinds=0)
+
+
 @torch.no_grad()
 def test_a_twin_that_ran_is_let_go_of_at_once(trunk: ResNet) -> None:
     """Without waiting for the garbage collector: weights are many bytes."""
