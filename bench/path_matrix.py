@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 import pandas as pd
 
+from bench.stats import Interval
 from bench.table import is_disturbed
 from bench.trial import EXECUTORS, TRANSFORMS, Path
 from se_models.config import PLACEMENTS, SEConfig
@@ -73,11 +74,34 @@ def latencies(rows: pd.DataFrame) -> pd.DataFrame:
         rows: as for `over_trunk`.
     """
 
+    def cell(row: pd.Series) -> str:
+        seconds = row["latency_s"]
+        return str(row["status"]) if pd.isna(seconds) else f"{seconds * 1e3:.1f}"
+
+    return by_placement(rows, cell)
+
+
+def by_placement(rows: pd.DataFrame, cell: Callable[[pd.Series], str | None]) -> pd.DataFrame:
+    """A line per path: a cell for the trunk, then for each placement; a dash where there is none.
+
+    Args:
+        rows: as for `over_trunk`.
+        cell: of a row.
+    """
+
+    def shown(found: pd.DataFrame) -> str:
+        return (None if found.empty else cell(found.iloc[0])) or _UNKNOWN
+
     def line(own: pd.DataFrame) -> dict[str, str]:
-        trunk = own[own["placement"] == "none"]
-        return {TRUNK: _milliseconds(trunk), **_each(own, _milliseconds)}
+        return {TRUNK: shown(own[own["placement"] == "none"]), **_each(own, shown)}
 
     return _lines(rows, line)
+
+
+def percentage(found: Interval, *, is_disturbed: bool) -> str:
+    """With the ends of its interval, unless nothing bounds it, and marked if it is disturbed."""
+    estimate = f"{found.estimate:+.1f}{' (!)' if is_disturbed else ''}"
+    return f"{estimate} [{found.low:+.1f}, {found.high:+.1f}]" if found.is_bounded else estimate
 
 
 def _lines(rows: pd.DataFrame, line: Callable[[pd.DataFrame], dict[str, str]]) -> pd.DataFrame:
@@ -99,20 +123,10 @@ def _each(rows: pd.DataFrame, cell: Callable[[pd.DataFrame], str]) -> dict[str, 
     }
 
 
-def _milliseconds(rows: pd.DataFrame) -> str:
-    """The latency of the only row; its status where there is none."""
-    if rows.empty:
-        return _UNKNOWN
-    seconds = rows.iloc[0]["latency_s"]
-    return str(rows.iloc[0]["status"]) if pd.isna(seconds) else f"{seconds * 1e3:.1f}"
-
-
 def _cell(row: pd.Series, quantity: str) -> str:
     """A percentage with its interval; the status where there is none."""
-    value, low, high = (row[f"{quantity}{end}_pct"] for end in ("", "_low", "_high"))
+    names = [f"{quantity}{end}_pct" for end in ("", "_low", "_high")]
+    value, low, high = row[names].astype(float)  # of which those that are missing may be None
     if pd.isna(value):
         return str(row["status"])
-    mark = " (!)" if is_disturbed(row) else ""
-    if pd.isna(low):
-        return f"{value:+.1f}{mark}"
-    return f"{value:+.1f}{mark} [{low:+.1f}, {high:+.1f}]"
+    return percentage(Interval(value, low, high), is_disturbed=is_disturbed(row))

@@ -46,8 +46,9 @@ def parts(runs: Mapping[Path, Run], root: Path) -> dict[str, Callable[[], str]]:
     def all_paths() -> str:
         if PATHS not in runs:
             return nothing_yet("paths")
-        table = root / KERNELS
-        return paths.markdown(runs[PATHS].frame, pd.read_csv(table) if table.exists() else None)
+        run, table = runs[PATHS], root / KERNELS
+        rates = pd.read_csv(table) if table.exists() else None
+        return paths.markdown(run.frame, rates, run.ledger)
 
     def of_gate(told: Callable[[Path], str]) -> str:
         runs_of_gate = root / GATE_RUNS

@@ -8,6 +8,8 @@ import pandas as pd
 
 from bench.documents.kernels import CONTROL, rates
 from bench.documents.markdown import table
+from bench.documents.path_against_path import over_other_paths
+from bench.ledger import Ledger
 from bench.path_matrix import REDUCTION, latencies, over_eager, over_trunk, work_of
 from bench.path_summary import PATHS_NOTE, by_path, failed_paths
 from bench.summary import setting_line
@@ -19,12 +21,15 @@ SHOWN = ("resnet50", 1, "contiguous")
 FUSED, FLOOR = Path("fused").label, "floor of fused"
 
 
-def markdown(frame: pd.DataFrame, kernels: pd.DataFrame | None) -> str:
+def markdown(
+    frame: pd.DataFrame, kernels: pd.DataFrame | None, ledger: Ledger | None = None
+) -> str:
     """For every network and workload: SE over the trunk by each path, and all over eager's trunk.
 
     Args:
         frame: of `bench.table.trials_frame`.
         kernels: rows of ``kernels.csv``, if there are any, for the floor of fused SE.
+        ledger: what the frame was made from, to compare ``fused`` with the other paths.
     """
     sections = []
     for rows in works(frame):
@@ -41,6 +46,7 @@ def markdown(frame: pd.DataFrame, kernels: pd.DataFrame | None) -> str:
             table(over_eager(rows)),
             "Latency in ms, by the trunk's median in its own path:",
             table(latencies(rows)),
+            *([] if ledger is None else _fused_over_others(ledger, rows)),
             *failed_paths(rows),
         ]
     return "\n\n".join(sections) + "\n"
@@ -65,6 +71,15 @@ def works(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
     for _, rows in frame.groupby(work_of(frame), sort=False):
         if rows["path"].nunique() > 1:
             yield rows
+
+
+def _fused_over_others(ledger: Ledger, rows: pd.DataFrame) -> list[str]:
+    """What ``fused`` takes over the other paths, below a line that says so, if that is known."""
+    matrix = over_other_paths(ledger, rows, FUSED)
+    if matrix.empty:
+        return []
+    line = f"Time by {FUSED} over that of the same network by each other path, minus one, in %"
+    return [f"{line}; not paired:", table(matrix)]
 
 
 def _floor(rows: pd.DataFrame, kernels: pd.DataFrame) -> dict[str, str] | None:
