@@ -9,11 +9,14 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -27,7 +30,11 @@ _VECTORS = {
     "AVX2": ("-mavx2", "-mfma", "-mf16c"),
     "AVX512": ("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mfma", "-mf16c"),
 }
-
+# A place in a source, and what is wrong there. A compiler that is killed, a full disk or a missing
+# tool are told without one.
+_WRONG_SOURCE = re.compile(r"\S+:\d+:\d+: (fatal )?error: ")
+# What no process has loaded for so long is removed when a library is built.
+_UNUSED_S = 90 * 24 * 3600.0
 
 # A cache alone has threads that come at once do the same, and each that fails takes a minute.
 _LOADING = threading.Lock()
@@ -46,6 +53,8 @@ def _load() -> str | None:
         if not library.exists():
             _build(library)
         torch.ops.load_library(library)
+        with suppress(OSError):  # a cache that cannot be written is good enough to read
+            os.utime(library)  # in use, for `_remove_unused`
     except (OSError, RuntimeError) as error:
         return str(error.__cause__ or error)  # torch tells the linker's reason as the cause
     return None
@@ -86,16 +95,19 @@ def flags() -> list[str]:
 
 
 def _build(library: Path) -> None:
-    """Build ``library``, unless another process does so meanwhile.
+    """Build ``library``, unless another process does so meanwhile, or has failed to.
 
     Raises:
         OSError: if the cache cannot be written.
         RuntimeError: if it cannot be built; says why.
     """
+    failure = _failure_of(library, _compiler())
     library.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(library.with_suffix(".lock")):
         if library.exists():
             return
+        if failure.exists():
+            raise _remembered(failure)
         _tell("building its CPU kernels, once for this CPU and torch; this takes about a minute")
         started = time.monotonic()
         done = subprocess.run(
@@ -106,10 +118,69 @@ def _build(library: Path) -> None:
             check=False,
         )
         if done.returncode:
-            raise RuntimeError(_reason(done.stderr) or f"the build ended with {done.returncode}")
+            raise _failed(
+                _reason(done.stderr) or f"the build ended with {done.returncode}", failure
+            )
         took_s = time.monotonic() - started
         library.with_suffix(".seconds").write_text(repr(took_s), encoding="ascii")
         _tell(f"built in {took_s:.0f} s, kept as {library}")
+        _remove_unused(library.parent)
+
+
+def _compiler() -> str:
+    """The path of the compiler that torch will call, by torch's own rule.
+
+    Raises:
+        RuntimeError: if there is none.
+    """
+    name = os.environ.get("CXX", "c++")
+    path = shutil.which(name, path=_path())
+    if path is None:
+        raise RuntimeError(f"there is no C++ compiler {name!r}; the variable CXX names another")
+    return os.path.realpath(path)
+
+
+def _path() -> str:
+    """Where tools are looked for; what is installed beside this Python need not be on the PATH."""
+    own = str(Path(sys.executable).parent)
+    return os.pathsep.join((own, os.environ.get("PATH", os.defpath)))
+
+
+def _failure_of(library: Path, compiler: str) -> Path:
+    """Where it is noted why this compiler, as it is now, cannot build ``library``."""
+    found = Path(compiler).stat()
+    made_by = f"{compiler} {found.st_size} {found.st_mtime_ns}"
+    digest = hashlib.sha256(made_by.encode()).hexdigest()[:16]
+    return library.with_name(f"{library.stem}.{digest}.failed")
+
+
+def _failed(reason: str, failure: Path) -> RuntimeError:
+    """The error of a build; what would come of every other try is noted."""
+    if _WRONG_SOURCE.search(reason) is None:
+        return RuntimeError(reason)
+    failure.write_text(reason, encoding="utf-8")
+    return _remembered(failure)
+
+
+def _remembered(failure: Path) -> RuntimeError:
+    reason = failure.read_text(encoding="utf-8")
+    return RuntimeError(
+        f"{reason} (not tried again with this compiler until {failure} is removed; the variable "
+        "CXX names another)"
+    )
+
+
+def _remove_unused(folder: Path) -> None:
+    """Remove what older sources and versions of torch have left.
+
+    Locks stay, since a process might hold one; they are empty.
+    """
+    for pattern in ("cpu_*.so", "cpu_*.failed"):
+        for file in folder.glob(pattern):
+            with suppress(OSError):  # another process may do the same
+                if time.time() - file.stat().st_mtime > _UNUSED_S:
+                    file.unlink()
+                    file.with_suffix(".seconds").unlink(missing_ok=True)
 
 
 def _reason(said: str) -> str:
@@ -132,12 +203,12 @@ def compile_into(library: Path) -> None:
     """
     from torch.utils import cpp_extension
 
-    # What is installed beside this Python, such as ninja, need not be on the PATH.
-    own = str(Path(sys.executable).parent)
-    os.environ["PATH"] = os.pathsep.join((own, os.environ.get("PATH", os.defpath)))
+    os.environ["PATH"] = _path()
     compiler = cpp_extension.get_cxx_compiler()
     if not cpp_extension.check_compiler_ok_for_platform(compiler):
-        raise RuntimeError(f"there is no C++ compiler {compiler!r}; the variable CXX names another")
+        raise RuntimeError(
+            f"torch builds nothing with {compiler!r}; the variable CXX names another"
+        )
     cpp_extension.verify_ninja_availability()
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
         cpp_extension.load(

@@ -8,7 +8,6 @@ import sys
 import time
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -78,13 +77,34 @@ print([str(each.message) for each in told if each.category is RuntimeWarning])
 
 
 def test_without_a_compiler_the_reference_runs(tmp_path: Path) -> None:
-    """With one notice that says why, however many models are fused."""
+    """With one notice that says why, however many models are fused; no build is announced."""
     done = fresh_process(_FUSED, XDG_CACHE_HOME=str(tmp_path), CXX="no-such-compiler")
     shape, told = done.stdout.splitlines()
     assert shape == "(1, 1000)"
     assert told.count("no kernels for fused blocks on this cpu") == 1
     assert "there is no C++ compiler 'no-such-compiler'" in told
-    assert not list(tmp_path.rglob("*.so"))
+    assert "se_models" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+_LOADED = """
+import torch, sys
+started = []
+def hear(event, arguments):
+    if event.startswith(("subprocess.", "os.posix_spawn", "os.fork", "os.system", "os.exec")):
+        started.append(event)
+sys.addaudithook(hear)
+from se_models.fused.cpu import build
+print(build.load(), started, "torch.utils.cpp_extension" in sys.modules)
+"""
+
+
+@pytest.mark.usefixtures("cpu_kernels")
+def test_a_later_process_finds_them() -> None:
+    """It starts no other, loads no tools for building, and says nothing."""
+    done = fresh_process(_LOADED)
+    assert done.stdout == "None [] False\n"
+    assert "se_models" not in done.stderr
 
 
 @pytest.mark.slow
@@ -117,7 +137,9 @@ def test_an_error_of_the_compiler_is_told(tmp_path: Path) -> None:
     with pytest.raises(subprocess.CalledProcessError) as failed:
         fresh_process(code, PATH=os.defpath)
     assert "Error building extension" in failed.value.stderr
-    assert "kernels.cpp:1:1: error: " in build._reason(failed.value.stderr)
+    reason = build._reason(failed.value.stderr)
+    assert "kernels.cpp:1:1: error: " in reason
+    assert build._WRONG_SOURCE.search(reason)
     assert [path.name for path in tmp_path.iterdir()] == ["kernels.cpp"]
 
 
@@ -177,15 +199,3 @@ def test_threads_that_come_at_once_build_once(
     monkeypatch.setattr(torch.ops, "load_library", lambda _library: None)
     assert at_once(lambda _thread: build.load(), range(4)) == [reason] * 4
     assert len(built) == 1
-
-
-def test_how_long_building_took_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beside the library; what nobody has noted is nothing."""
-    library = tmp_path / "cpu_x.so"
-    monkeypatch.setattr(build, "library_path", lambda: library)
-    assert build.took_s() == 0.0
-    monkeypatch.setattr(
-        subprocess, "run", lambda *_given, **_options: SimpleNamespace(returncode=0)
-    )
-    build._build(library)
-    assert 0 < build.took_s() < 60
