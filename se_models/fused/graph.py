@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -31,7 +30,9 @@ class StaticForward:
     graph: torch.cuda.CUDAGraph
     input: Tensor
     output: Tensor
-    arrivals: Tensor  # lives as long as the graph, whose kernels count in it
+    # What its kernels read and write by address, and so has to live as long as it does.
+    arrivals: Tensor
+    weights: tuple[Tensor, ...]
 
     def __call__(self) -> Tensor:
         self.graph.replay()
@@ -54,7 +55,9 @@ class CapturedForward:
     Inputs of another shape, dtype or layout are captured when they first come;
     the graph that was used least recently makes room for them. Weights are read
     where they lay when a graph was captured: changing their values in place
-    shows, another tensor in their place does not.
+    shows, another tensor in their place does not, as after loading a state into a
+    twin, or moving it. A graph keeps the parameters and buffers that it was
+    captured with; other tensors that the model reads are for the model to keep.
 
     Call it on one stream at a time, and from one thread: all calls of a kind share
     the graph's input and output, and nothing makes one stream wait for another.
@@ -131,9 +134,7 @@ def capture(
 
 @torch.inference_mode(False)  # what is made in it could not be written to outside
 @torch.no_grad()
-def _captured(
-    model: Callable[[Tensor], Tensor], x: Tensor, layout: torch.memory_format
-) -> StaticForward:
+def _captured(model: nn.Module, x: Tensor, layout: torch.memory_format) -> StaticForward:
     with torch.cuda.device(x.device):  # on which graphs are captured
         given = torch.empty_like(x, memory_format=layout)
         given.copy_(x)
@@ -148,7 +149,9 @@ def _captured(
             # Torch's own stream for captures stays on the device that was current at the first.
             with torch.cuda.graph(graph, stream=aside):
                 output = model(given)
-    return StaticForward(graph, given, output, counters)
+    # Detached, for a parameter may be given other memory, which is then no longer what was read.
+    weights = tuple(each.detach() for each in (*model.parameters(), *model.buffers()))
+    return StaticForward(graph, given, output, counters, weights)
 
 
 def _check_device(x: Tensor) -> None:

@@ -2,7 +2,8 @@
 
 As in a real capture nothing that is recorded has a result yet: what was made
 meanwhile is spoilt at its end. A replay runs the same operators on the same
-storage, inputs included. What would wait for the device is refused.
+storage, inputs included, and keeps none alive that was there before. What would
+wait for the device is refused.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
 _WAITS = ("aten::_local_scalar_dense", "aten::nonzero", "aten::equal")
 
@@ -30,7 +32,8 @@ class Graph:
 
     def replay(self) -> None:
         self.replays += 1
-        for function, arguments, options, before in self.calls:
+        for function, *noted in self.calls:
+            arguments, options, before = tree_map(_found, noted)
             after = function(*arguments, **options)
             for kept, made in zip(_tensors(before), _tensors(after), strict=True):
                 if kept.data_ptr() != made.data_ptr():
@@ -40,10 +43,26 @@ class Graph:
         return (0, id(self))
 
 
+class _Borrowed:
+    """A tensor from outside a capture: where it lies is known, but nobody keeps it there."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self._storage = StorageWeakRef(tensor.untyped_storage())
+        self._dtype = tensor.dtype
+        self._place = tensor.storage_offset(), tensor.shape, tensor.stride()
+
+    def found(self) -> Tensor:
+        storage = torch.UntypedStorage._new_with_weak_ptr(self._storage.cdata)
+        if storage is None:
+            raise RuntimeError("a replay reads memory that was freed")
+        return torch.empty(0, dtype=self._dtype).set_(storage, *self._place)
+
+
 class _Recording(TorchDispatchMode):
     def __init__(self, graph: Graph) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._graph = graph
+        self._own: dict[int, Tensor] = {}  # by storage, what was made meanwhile
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
@@ -51,8 +70,22 @@ class _Recording(TorchDispatchMode):
         if func._schema.name in _WAITS:
             raise RuntimeError("operation not permitted when stream is capturing")
         made = func(*args, **(kwargs or {}))
-        self._graph.calls.append((func, args, kwargs or {}, made))
+        outside = {_storage(each) for each in _tensors((args, kwargs))} - self._own.keys()
+        for each in _tensors(made):
+            if _storage(each) not in outside:
+                self._own.setdefault(_storage(each), each)
+        self._graph.calls.append((func, *tree_map(self._noted, (args, kwargs or {}, made))))
         return made
+
+    def spoil(self) -> None:
+        for tensor in self._own.values():
+            if tensor.is_floating_point():
+                tensor.fill_(float("nan"))
+
+    def _noted(self, value: object) -> object:
+        if isinstance(value, Tensor) and _storage(value) not in self._own:
+            return _Borrowed(value)
+        return value
 
 
 @dataclass(frozen=True)
@@ -119,22 +152,20 @@ class Device:
             stream = self._for_captures
         self.capturing = True
         try:
-            with self._on(stream), _Recording(graph):
+            with self._on(stream), _Recording(graph) as recording:
                 yield
         finally:
             self.capturing = False
-        given: set[int] = set()
-        written: set[int] = set()
-        for _function, arguments, _options, made in graph.calls:
-            known = {each.untyped_storage().data_ptr() for each in _tensors(arguments)}
-            given |= known - written
-            for tensor in _tensors(made):
-                place = tensor.untyped_storage().data_ptr()
-                if place not in given:
-                    written.add(place)
-                    if tensor.is_floating_point():
-                        tensor.fill_(float("nan"))
+        recording.spoil()
 
 
 def _tensors(values: object) -> list[Tensor]:
     return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
+
+
+def _found(value: object) -> object:
+    return value.found() if isinstance(value, _Borrowed) else value

@@ -115,6 +115,23 @@ def test_weights_are_read_where_they_lay(model: Model) -> None:
     assert torch.equal(captured(torch.ones(1, 4)), torch.full((1, 4), 3.0))
 
 
+def test_weights_that_are_replaced_are_kept(model: Model) -> None:
+    """Replays go on reading those that were there, and nothing else that is put where they lay."""
+    captured = capture(model, torch.ones(1, 4))
+    model.weight.data = torch.tensor(3.0)
+    assert torch.equal(captured(torch.ones(1, 4)), torch.full((1, 4), 2.0))
+
+
+def test_weights_of_a_twin_that_loads_a_state_are_kept(trunk: Any, device: Device) -> None:
+    """As are those of one that moves: all its tensors are new ones then."""
+    fused = fuse(with_se(trunk, SEConfig("standard")).eval())
+    images = torch.randn(1, 3, 33, 33)
+    captured = capture(fused, images)
+    expected = captured(images)
+    fused.load_state_dict({name: value + 1 for name, value in fused.state_dict().items()})
+    assert torch.equal(captured(images), expected)
+
+
 @pytest.mark.parametrize("first", [True, False])
 def test_inference_mode_may_come_and_go(first: bool, model: Model) -> None:
     """Between a capture and its replays."""
