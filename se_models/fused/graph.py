@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -135,7 +137,7 @@ def capture(
 @torch.inference_mode(False)  # what is made in it could not be written to outside
 @torch.no_grad()
 def _captured(model: nn.Module, x: Tensor, layout: torch.memory_format) -> StaticForward:
-    with torch.cuda.device(x.device):  # on which graphs are captured
+    with torch.cuda.device(x.device), _stream_restored():  # graphs are captured on the current one
         given = torch.empty_like(x, memory_format=layout)
         given.copy_(x)
         current, aside = torch.cuda.current_stream(), torch.cuda.Stream()
@@ -152,6 +154,16 @@ def _captured(model: nn.Module, x: Tensor, layout: torch.memory_format) -> Stati
     # Detached, for a parameter may be given other memory, which is then no longer what was read.
     weights = tuple(each.detach() for each in (*model.parameters(), *model.buffers()))
     return StaticForward(graph, given, output, counters, weights)
+
+
+@contextmanager
+def _stream_restored() -> Iterator[None]:
+    """Go back to the current stream at the end: a capture that fails may stay on its own."""
+    before = torch.cuda.current_stream()
+    try:
+        yield
+    finally:
+        torch.cuda.set_stream(before)
 
 
 def _check_device(x: Tensor) -> None:

@@ -3,7 +3,8 @@
 As in a real capture nothing that is recorded has a result yet: what was made
 meanwhile is spoilt at its end. A replay runs the same operators on the same
 storage, inputs included, and keeps none alive that was there before. What would
-wait for the device is refused.
+wait for the device is refused, and spoils the capture, whose end then raises and
+leaves its stream the current one.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class Graph:
 
     calls: list[tuple[Callable[..., Any], Any, Any, Any]] = field(default_factory=list)
     replays: int = 0
+    is_spoilt: bool = False
 
     def replay(self) -> None:
         self.replays += 1
@@ -68,6 +70,7 @@ class _Recording(TorchDispatchMode):
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> object:
         if func._schema.name in _WAITS:
+            self._graph.is_spoilt = True
             raise RuntimeError("operation not permitted when stream is capturing")
         made = func(*args, **(kwargs or {}))
         outside = {_storage(each) for each in _tensors((args, kwargs))} - self._own.keys()
@@ -120,6 +123,7 @@ class Device:
             "graph": self._capture,
             "Stream": self._stream,
             "stream": self._on,
+            "set_stream": self._set,
             "current_stream": lambda _device=None: self.current,
             "device": lambda _device: nullcontext(),
             "is_current_stream_capturing": lambda: self.capturing,
@@ -137,6 +141,9 @@ class Device:
         self._streams.append(Stream(torch.device("cuda", 0), self.log, len(self._streams)))
         return self._streams[-1]
 
+    def _set(self, stream: Stream) -> None:
+        self.current = stream
+
     @contextmanager
     def _on(self, stream: Stream) -> Iterator[None]:
         before, self.current = self.current, stream
@@ -150,12 +157,16 @@ class Device:
         if stream is None:  # torch makes one for all captures, whichever device they are on
             self._for_captures = self._for_captures or self._stream()
             stream = self._for_captures
+        before, self.current = self.current, stream
         self.capturing = True
         try:
-            with self._on(stream), _Recording(graph) as recording:
+            with _Recording(graph) as recording:
                 yield
         finally:
             self.capturing = False
+            if graph.is_spoilt:
+                raise RuntimeError("operation failed due to a previous error during capture")
+            self.current = before
         recording.spoil()
 
 

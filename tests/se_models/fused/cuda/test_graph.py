@@ -147,17 +147,19 @@ def test_gradients_end_at_a_graph(model: Model) -> None:
     assert not output.requires_grad
 
 
-def test_what_waits_for_the_device_cannot_be_captured(model: Model) -> None:
-    """The error is that of the capture, and nothing is kept."""
+def test_what_waits_for_the_device_cannot_be_captured(device: Device) -> None:
+    """The error is that of the capture, nothing is kept, and what follows runs where it did."""
 
     class Waits(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             return x * x.sum().item()
 
     captured = CapturedForward(Waits().eval())
-    with pytest.raises(RuntimeError, match="capturing"):
+    before = device.current
+    with pytest.raises(RuntimeError, match="a previous error during capture"):
         captured(torch.ones(1, 4))
     assert captured._graphs == {}
+    assert device.current is before
 
 
 def test_a_capture_that_fails_costs_no_other(model: Model, device: Device) -> None:
