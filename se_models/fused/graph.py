@@ -17,8 +17,8 @@ from se_models.fused.shapes import layout_of
 # forbids. As torch's documentation has it.
 WARM_UPS = 3
 
-# What tells inputs apart that need a graph each.
-_Kind = tuple[torch.Size, torch.dtype, torch.memory_format]
+# What tells calls apart that need a graph each; last comes what autocast casts to, if it does.
+_Kind = tuple[torch.Size, torch.dtype, torch.memory_format, torch.dtype | None]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class StaticForward:
 class CapturedForward:
     """A model's forward on CUDA, replayed instead of launched operator by operator.
 
-    Inputs of another shape, dtype or layout are captured when they first come;
+    Inputs of another shape, dtype or layout are captured when they first come, and
+    so are those that come under another autocast, which casts weights at every replay;
     the graph that was used least recently makes room for them. Weights are read
     where they lay when a graph was captured: changing their values in place
     shows, another tensor in their place does not, as after loading a state into a
@@ -109,7 +110,7 @@ class CapturedForward:
             ValueError: if ``x`` is not on a CUDA device.
         """
         _check_device(x)
-        kind = (x.shape, x.dtype, layout_of(x))
+        kind = (x.shape, x.dtype, layout_of(x), _autocast(x))
         if kind in self._graphs:
             self._graphs.move_to_end(kind)
             return self._graphs[kind]
@@ -137,7 +138,8 @@ def capture(
 @torch.inference_mode(False)  # what is made in it could not be written to outside
 @torch.no_grad()
 def _captured(model: nn.Module, x: Tensor, layout: torch.memory_format) -> StaticForward:
-    with torch.cuda.device(x.device), _stream_restored():  # graphs are captured on the current one
+    # Graphs are captured on the current device.
+    with torch.cuda.device(x.device), _stream_restored(), _uncached_casts():
         given = torch.empty_like(x, memory_format=layout)
         given.copy_(x)
         current, aside = torch.cuda.current_stream(), torch.cuda.Stream()
@@ -164,6 +166,23 @@ def _stream_restored() -> Iterator[None]:
         yield
     finally:
         torch.cuda.set_stream(before)
+
+
+@contextmanager
+def _uncached_casts() -> Iterator[None]:
+    """Have autocast keep no weights that it casts: a graph would read them when they are freed."""
+    before = torch.is_autocast_cache_enabled()
+    torch.set_autocast_cache_enabled(False)
+    try:
+        yield
+    finally:
+        torch.set_autocast_cache_enabled(before)
+
+
+def _autocast(x: Tensor) -> torch.dtype | None:
+    """What is cast to where ``x`` is, or None."""
+    device = x.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
 
 
 def _check_device(x: Tensor) -> None:

@@ -132,6 +132,31 @@ def test_weights_of_a_twin_that_loads_a_state_are_kept(trunk: Any, device: Devic
     assert torch.equal(captured(images), expected)
 
 
+def test_autocast_is_captured_with_its_casts(device: Device) -> None:
+    """Of weights too: what it keeps of those ends with it, and may be older than their values."""
+    layer, images = nn.Linear(4, 4).eval(), torch.randn(1, 4)
+    captured = CapturedForward(layer)
+    for factor in (1, 2):
+        with torch.no_grad():
+            layer.weight.mul_(factor)
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(captured(images), layer(images))
+    assert len(device.graphs) == 1
+
+
+def test_a_graph_serves_the_autocast_it_was_captured_under(device: Device) -> None:
+    """Not calls without it, nor for another dtype; afterwards casts are kept as before."""
+    captured = CapturedForward(nn.Linear(4, 4).eval())
+    images = torch.randn(1, 4)
+    wanted = (torch.float32, torch.bfloat16, torch.float16)
+    for _ in range(2):
+        for dtype in wanted:
+            with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+                assert captured(images).dtype == dtype
+                assert torch.is_autocast_cache_enabled()
+    assert len(device.graphs) == len(wanted)
+
+
 @pytest.mark.parametrize("first", [True, False])
 def test_inference_mode_may_come_and_go(first: bool, model: Model) -> None:
     """Between a capture and its replays."""
