@@ -48,8 +48,12 @@ class Driver:
 
         with torch.cuda.device(device):
             index = torch.cuda.current_device()
-            torch.empty(1, device="cuda")  # makes torch's context the current one
-            self._contexts[index] = _told("context", driver.cuCtxGetCurrent())
+            # Torch's own, which need not be current: in a thread that has called nothing yet none
+            # is, even where torch has the device for its current one.
+            handle = _told("context", driver.cuDeviceGet(index))
+            context = _told("context", driver.cuDevicePrimaryCtxRetain(handle))
+            _told("context", driver.cuCtxSetCurrent(context))
+            self._contexts[index] = context
             for dtype in SCALARS:
                 kernels = self._kernels(index, dtype)
                 module = _told("loading", driver.cuModuleLoadData(kernels.cubin))

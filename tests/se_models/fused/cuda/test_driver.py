@@ -34,15 +34,19 @@ class Status(SimpleNamespace):
 
 SUCCESS = Status(value=0, name="CUDA_SUCCESS")
 REFUSED = Status(value=1, name="CUDA_ERROR_INVALID_VALUE")
+UNBOUND = Status(value=201, name="CUDA_ERROR_INVALID_CONTEXT")
 
 
 class Bindings(ModuleType):
     """For ``cuda.bindings.driver``, and for torch's current device.
 
+    As torch's, changing to the device that is current makes no context so.
+
     Attributes:
         device: the current one; at first that of `launch_of`'s tensors on the CPU, which has none.
         switches: devices that were made current, each for a while.
         contexts: for each launch the context that was current.
+        loaded: the same for each module that was loaded.
     """
 
     def __init__(self) -> None:
@@ -52,28 +56,38 @@ class Bindings(ModuleType):
         self.device: int | None = None
         self.switches: list[int | None] = []
         self.contexts: list[str] = []
+        self.loaded: list[str] = []
         self._context = "none"
 
     @contextmanager
     def switched(self, device: torch.device | int | None) -> Iterator[None]:
         before, index = self.device, device.index if isinstance(device, torch.device) else device
         self.switches.append(index)
-        self.device = index
+        self._change(index)
         yield
-        self.device = before
-        self._context = f"of {before}"
+        self._change(before)
+
+    def _change(self, device: int | None) -> None:
+        if device != self.device:
+            self.device, self._context = device, f"of {device}"
 
     def current_stream(self) -> SimpleNamespace:
         return SimpleNamespace(cuda_stream=STREAM + (self.device or 0))
 
     def cuModuleLoadData(self, image: bytes) -> tuple[Any, ...]:  # noqa: N802
+        if self._context == "none":
+            return (UNBOUND,)
+        self.loaded.append(self._context)
         return self.answer, ("module", image)
 
     def cuModuleGetFunction(self, module: Any, name: bytes) -> tuple[Any, ...]:  # noqa: N802
         return self.answer, (*module, name)
 
-    def cuCtxGetCurrent(self) -> tuple[Any, ...]:  # noqa: N802
-        return self.answer, f"of {self.device}"
+    def cuDeviceGet(self, ordinal: int | None) -> tuple[Any, ...]:  # noqa: N802
+        return self.answer, ordinal
+
+    def cuDevicePrimaryCtxRetain(self, device: int | None) -> tuple[Any, ...]:  # noqa: N802
+        return self.answer, f"of {device}"
 
     def cuCtxSetCurrent(self, context: str) -> tuple[Any, ...]:  # noqa: N802
         self._context = context
@@ -99,7 +113,6 @@ def bindings(monkeypatch: pytest.MonkeyPatch) -> Bindings:
         "get_device_capability": lambda _index: (9, 0),
     }.items():
         monkeypatch.setattr(torch.cuda, name, value)
-    monkeypatch.setattr(torch, "empty", lambda *_shape, **_options: None)
     monkeypatch.setattr(
         driver,
         "compiled",
@@ -178,6 +191,14 @@ def test_each_device_has_its_own_context_and_stream(bindings: Bindings) -> None:
         assert (bindings.device, bindings.switches) == (current, switches)
     assert bindings.contexts == ["of 1", "of 1"]
     assert [asked[-3] for asked in bindings.asked] == [STREAM + 1, STREAM + 1]
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_kernels_are_loaded_where_no_context_is_current(index: int, bindings: Bindings) -> None:
+    """As in a new thread, whose device may well be the one that is asked for."""
+    bindings.device = 0
+    Driver().load(torch.device("cuda", index))
+    assert bindings.loaded == [f"of {index}"] * len(SCALARS)
 
 
 def test_a_refusal_names_the_kernel(bindings: Bindings) -> None:
