@@ -64,6 +64,8 @@ class CapturedForward:
 
     Call it on one stream at a time, and from one thread: all calls of a kind share
     the graph's input and output, and nothing makes one stream wait for another.
+    Replays on another stream than that of the capture must be done before this is let
+    go of: its memory goes back to the latter, where it may be given away at once.
     While a new kind is captured there may be one graph more than ``graphs``.
 
     Args:
@@ -115,7 +117,8 @@ class CapturedForward:
             self._graphs.move_to_end(kind)
             return self._graphs[kind]
         captured = _captured(self._model, x, kind[2])
-        # Only now, or a capture that fails would have cost one that works.
+        # Only now, or a capture that fails would have cost one that works. Nor are replays under
+        # way of what goes, on any stream: torch waits for the device before it captures.
         while len(self._graphs) >= self._most:
             self._graphs.popitem(last=False)
         self._graphs[kind] = captured
