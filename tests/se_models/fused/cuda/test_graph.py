@@ -122,6 +122,17 @@ def test_weights_that_are_replaced_are_kept(model: Model) -> None:
     assert torch.equal(captured(torch.ones(1, 4)), torch.full((1, 4), 2.0))
 
 
+def test_a_static_forward_outlives_its_model(device: Device) -> None:
+    """Whoever measures it keeps nothing else."""
+    x = torch.ones(1, 4)
+    layer = nn.Linear(4, 4).eval()
+    with torch.no_grad():
+        expected = layer(x)
+    forward = capture(layer, x).static(x)
+    del layer
+    assert torch.equal(forward(), expected)
+
+
 def test_weights_of_a_twin_that_loads_a_state_are_kept(trunk: Any, device: Device) -> None:
     """As are those of one that moves: all its tensors are new ones then."""
     fused = fuse(with_se(trunk, SEConfig("standard")).eval())
