@@ -33,14 +33,25 @@ def fold(model: ResNet, *, keep_state: bool = True) -> FoldedResNet:
 class FoldedResNet(Twin):
     """What ``fold`` returns."""
 
-    def _rewrite(self, model: ResNet) -> None:
-        self.conv1 = FoldedConv(model.conv1, model.bn1)
-        self.relu = copy.deepcopy(model.relu)
-        self.maxpool = copy.deepcopy(model.maxpool)
+    conv1: FoldedConv
+    relu: nn.ReLU
+    maxpool: nn.Module
+    blocks: nn.Sequential
+    avgpool: nn.Module
+    fc: nn.Module
+
+    def _rewritten(self, model: ResNet) -> nn.ModuleDict:
         stages = (model.layer1, model.layer2, model.layer3, model.layer4)
-        self.blocks = nn.Sequential(*map(_folded, chain(*stages)))
-        self.avgpool = copy.deepcopy(model.avgpool)
-        self.fc = copy.deepcopy(model.fc)
+        return nn.ModuleDict(
+            {
+                "conv1": FoldedConv(model.conv1, model.bn1),
+                "relu": copy.deepcopy(model.relu),
+                "maxpool": copy.deepcopy(model.maxpool),
+                "blocks": nn.Sequential(*map(_folded, chain(*stages))),
+                "avgpool": copy.deepcopy(model.avgpool),
+                "fc": copy.deepcopy(model.fc),
+            }
+        )
 
     def _infer(self, x: Tensor) -> Tensor:
         x = self.blocks(self.maxpool(self.relu(self.conv1(x))))

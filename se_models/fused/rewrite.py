@@ -54,6 +54,12 @@ class FusedResNet(Twin):
         ValueError, RuntimeError: those of `Twin`; and unless ``kinds`` is a positive integer.
     """
 
+    conv1: FoldedConv
+    maxpool: nn.Module
+    blocks: nn.ModuleList
+    avgpool: nn.Module
+    fc: nn.Module
+
     def __init__(self, model: ResNet, *, keep_state: bool = True, kinds: int = KINDS) -> None:
         check_positive("kinds", kinds)
         self._kinds = kinds  # first, for it is asked for when the model is rewritten
@@ -70,10 +76,8 @@ class FusedResNet(Twin):
         # Calls hold weights that were laid out, which can be neither copied nor pickled.
         return {name: value for name, value in state.items() if name != "_replays"}
 
-    def _rewrite(self, model: ResNet) -> None:
+    def _rewritten(self, model: ResNet) -> nn.ModuleDict:
         load_kernels(model.conv1.weight.device)
-        self.conv1 = FoldedConv(model.conv1, model.bn1, packs=True)
-        self.maxpool = copy.deepcopy(model.maxpool)
         stages = (model.layer1, model.layer2, model.layer3, model.layer4)
         blocks = [FusedBlock(block) for block in chain(*stages)]
         for block, successor in pairwise(blocks):
@@ -81,10 +85,17 @@ class FusedResNet(Twin):
             block.hands_gate_on = successor.takes_pending_gate()
         blocks[-1].tells_means = _is_global(model.avgpool)
         blocks[-1].map_is_read = not blocks[-1].tells_means
-        self.stem_tells_means = blocks[0].wants_means
-        self.blocks = nn.ModuleList(blocks)
-        self.avgpool = copy.deepcopy(model.avgpool)
-        self.fc = copy.deepcopy(model.fc)
+        return nn.ModuleDict(
+            {
+                "conv1": FoldedConv(model.conv1, model.bn1, packs=True),
+                "maxpool": copy.deepcopy(model.maxpool),
+                "blocks": nn.ModuleList(blocks),
+                "avgpool": copy.deepcopy(model.avgpool),
+                "fc": copy.deepcopy(model.fc),
+            }
+        )
+
+    def _begin_anew(self) -> None:
         self._replays = self._new_replays()
 
     def _new_replays(self) -> Replays:
@@ -105,14 +116,17 @@ class FusedResNet(Twin):
             given = block(given)
         return given.map if given.means is None else given.means
 
+    def _stem_tells_means(self) -> bool:
+        return bool(self.blocks[0].wants_means)
+
     def _stem(self, x: Tensor) -> HandedOn:
         """What the first block is given."""
         if can_pack(x):  # the convolution rectifies by itself
             x = self.maxpool(self.conv1(x, relu=True))
-            return HandedOn(x, squeeze(x, False) if self.stem_tells_means else None, None)
+            return HandedOn(x, squeeze(x, False) if self._stem_tells_means() else None, None)
         # ReLU and maximum may change places, and behind the pooling there is less to do.
         x = self.maxpool(self.conv1(x))
-        if self.stem_tells_means:
+        if self._stem_tells_means():
             return HandedOn(x, tail_squeeze_(x, None, None, None, None), None)
         return HandedOn(torch.relu_(x), None, None)
 

@@ -46,8 +46,11 @@ class Twin(nn.Module):
         self._adopt(copy.deepcopy(model) if keep_state else model)
 
     @abstractmethod
-    def _rewrite(self, model: ResNet) -> None:
-        """Set the modules that compute what ``model`` does, on tensors of their own."""
+    def _rewritten(self, model: ResNet) -> nn.ModuleDict:
+        """What computes what ``model`` does, on tensors of its own, by the names it has here."""
+
+    def _begin_anew(self) -> None:
+        """Forget what followed from other modules; nothing, unless a twin keeps something."""
 
     @abstractmethod
     def _infer(self, x: Tensor) -> Tensor:
@@ -71,6 +74,7 @@ class Twin(nn.Module):
 
         Raises:
             RuntimeError: as the model's own ``load_state_dict``; the twin stays as it is.
+            ValueError: as when a twin is made; likewise.
         """
         model = copy.deepcopy(self._model())
         keys = model.load_state_dict(state_dict, strict, assign)
@@ -96,7 +100,7 @@ class Twin(nn.Module):
             keys = self.load_state_dict(
                 {key.removeprefix(prefix): value for key, value in own.items()}, strict=False
             )
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
             error_msgs.append(str(error))
         else:
             missing_keys += [prefix + name for name in keys.missing_keys]
@@ -133,19 +137,25 @@ class Twin(nn.Module):
         return self._source[0]
 
     def _adopt(self, model: ResNet) -> None:
-        """Become the twin of ``model``, which is then this twin's own if it keeps the state."""
+        """Become the twin of ``model``, which is then this twin's own if it keeps the state.
+
+        Whatever is refused, or fails, does so before anything of this twin has changed.
+        """
         check(model)
-        self._rewrite(model)
-        _check_range(self)
+        parts = self._rewritten(model)
+        _check_range(parts)
+        for name, part in parts.items():
+            self.add_module(name, part)
+        self._begin_anew()
         if self._keeps_state:
             self._source = (model,)  # in a tuple, or it would be a submodule
         self.requires_grad_(False)
         super().train(False)
 
 
-def _check_range(twin: nn.Module) -> None:
+def _check_range(parts: nn.ModuleDict) -> None:
     """Refuse factors that a narrow dtype cannot hold once they are multiplied into weights."""
-    for name, tensor in twin.named_buffers():
+    for name, tensor in parts.named_buffers():
         if tensor.dtype == torch.float16 and not tensor.is_meta and not tensor.isfinite().all():
             raise ValueError(
                 f"{name} must be finite once BatchNorm is folded into it, got a value beyond "

@@ -136,6 +136,51 @@ def test_moving_rewrites_anew(make: Make, trunk: Any) -> None:
     assert model.conv1.weight.dtype == torch.float32
 
 
+def load_by_itself(twin: Twin, state: dict[str, torch.Tensor]) -> None:
+    twin.load_state_dict(state)
+
+
+def load_within_another(twin: Twin, state: dict[str, torch.Tensor]) -> None:
+    nn.Sequential(twin).load_state_dict({f"0.{name}": value for name, value in state.items()})
+
+
+@pytest.mark.parametrize(
+    ("load", "told"),
+    [
+        (load_by_itself, "must be finite once BatchNorm"),
+        (load_within_another, "(?s)Error.* in loading state_dict for Sequential.*must be finite"),
+    ],
+)
+def test_a_state_that_is_refused_changes_nothing(
+    make: Make, load: Any, told: str, trunk: Any
+) -> None:
+    """Float16's range is known only once BatchNorm is folded: no weight is replaced before."""
+    twin = make(copy.deepcopy(trunk).half())
+    images = torch.randn(1, 3, 64, 64).half()
+    before = {name: value.clone() for name, value in twin.state_dict().items()}
+    with torch.no_grad():
+        expected = twin(images)
+        state = {**before, "layer1.0.bn1.running_var": torch.zeros(64)}
+        state["layer1.0.bn1.weight"] = torch.full((64,), 6e4)
+        with pytest.raises((ValueError, RuntimeError), match=told):
+            load(twin, state)
+        assert torch.equal(twin(images), expected)
+    assert all(torch.equal(value, before[name]) for name, value in twin.state_dict().items())
+
+
+def test_a_move_that_is_refused_changes_nothing(make: Make, trunk: Any) -> None:
+    """Neither what the twin computes, nor in what dtype, nor what it tells."""
+    model = copy.deepcopy(trunk)
+    model.layer1[0].bn1.weight.data[0] = 1e8
+    twin, images = make(model), torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        expected = twin(images)
+        with pytest.raises(ValueError, match="must be finite once BatchNorm"):
+            twin.half()
+        assert torch.equal(twin(images), expected)
+    assert weights(twin).dtype == twin.state_dict()["conv1.weight"].dtype == torch.float32
+
+
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda twin: pickle.loads(pickle.dumps(twin))])
 def test_a_copy_computes_the_same(make: Make, again: Any, trunk: Any) -> None:
     """And tells the same state, be it copied or pickled."""
