@@ -41,7 +41,10 @@ class FusedResNet(Twin):
 
     What its stem and blocks call is kept with the tensors that they take, for the
     kinds of input that were used last: once it has run, they are not to be changed or
-    replaced. Load another state, or fuse anew. ``avgpool`` and ``fc`` may be changed.
+    replaced. Load another state, or fuse anew. ``fc`` may be changed, until another
+    state or a move brings back the model's. ``avgpool`` may be unless it is the global
+    mean, which the last block tells along with its tail: then calling the twin with
+    another, or one that has hooks, is a RuntimeError.
 
     Args:
         model, keep_state: those of `Twin`.
@@ -106,6 +109,12 @@ class FusedResNet(Twin):
         features = self._replays(self._features, x)
         # The rest may be anybody's modules, of which nobody knows what they decide by.
         if features.dim() == 2:
+            if not _is_global(self.avgpool):
+                raise RuntimeError(
+                    "avgpool must be the global mean that this twin's last block tells, without "
+                    f"hooks, got another {type(self.avgpool).__name__}: change it in the model, "
+                    "and fuse anew"
+                )
             return self.fc(features.to(x.dtype))
         return self.fc(torch.flatten(self.avgpool(features), 1))
 
@@ -132,5 +141,11 @@ class FusedResNet(Twin):
 
 
 def _is_global(pool: nn.Module) -> bool:
-    """Whether it takes the means that the last block can tell."""
-    return type(pool) is nn.AdaptiveAvgPool2d and pool.output_size in (1, (1, 1))
+    """Whether all it does is to take the means that the last block can tell."""
+    return (
+        type(pool) is nn.AdaptiveAvgPool2d
+        and pool.output_size in (1, (1, 1))
+        and "forward" not in vars(pool)
+        and not pool._forward_hooks
+        and not pool._forward_pre_hooks
+    )

@@ -88,6 +88,48 @@ def test_it_is_with_another_pooling(trunk: ResNet) -> None:
     assert torch.equal(twin(images[1]), torch.flatten(twin.avgpool(features), 1))
 
 
+def hooked(pool: nn.Module) -> nn.Module:
+    pool.register_forward_hook(lambda *_: None)
+    return pool
+
+
+@pytest.mark.parametrize(
+    "pool", [nn.AdaptiveMaxPool2d(1), nn.AdaptiveAvgPool2d(2), hooked(nn.AdaptiveAvgPool2d(1))]
+)
+@torch.no_grad()
+def test_a_pooling_that_would_not_be_called_is_refused(pool: nn.Module, trunk: ResNet) -> None:
+    """In a twin that takes the global mean along; in the model it is called, and so in others."""
+    twin, images = twin_of(trunk), torch.randn(1, 3, 64, 64)
+    expected, own = twin(images), twin.avgpool
+    twin.avgpool = pool
+    with pytest.raises(RuntimeError, match=r"avgpool must be the global mean .* got another Adapt"):
+        twin(images)
+    for same in (nn.AdaptiveAvgPool2d(1), own):
+        twin.avgpool = same
+        assert torch.equal(twin(images), expected)
+    changed = nn.AdaptiveAvgPool2d(1)
+    twin.avgpool = changed
+    changed.output_size = 2
+    with pytest.raises(RuntimeError, match="avgpool must be the global mean"):
+        twin(images)
+    model = copy.deepcopy(trunk)
+    model.avgpool, model.fc = pool, nn.Identity()
+    called = fuse(model.eval())
+    means = called(images)
+    assert means.shape == (1, 512 * (4 if pool.output_size == 2 else 1))
+    called.avgpool = nn.AdaptiveMaxPool2d(1)
+    assert torch.equal(called(images), called._features(images).amax(dim=(2, 3)))
+
+
+@torch.no_grad()
+def test_hooks_on_the_models_pooling_are_called(trunk: ResNet) -> None:
+    """On the map, since a pooling that somebody looks at is not taken along."""
+    model, seen = copy.deepcopy(trunk), []
+    model.avgpool.register_forward_pre_hook(lambda _pool, given: seen.append(given[0].shape))
+    fuse(model)(torch.randn(1, 3, 64, 64))
+    assert seen == [(1, 512, 2, 2)]
+
+
 def test_no_mode_of_gradients_is_part_of_a_kind(trunk: ResNet) -> None:
     """What one of them has recorded, the others may call again."""
     images = torch.randn(1, 3, 64, 64)
