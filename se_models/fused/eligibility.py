@@ -13,6 +13,9 @@ from se_models.squeeze_excitation import SqueezeExcitation
 BASIC = (BasicBlock, SEBasicBlock)
 BOTTLENECK = (Bottleneck, SEBottleneck)
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+# Parts of a model that twins call, whatever they are.
+_CALLED = ("avgpool", "fc")
+_OF_ANY_MODULE = frozenset(dir(nn.Module)) - {"forward"}
 
 
 def check(model: object) -> None:
@@ -23,11 +26,13 @@ def check(model: object) -> None:
     """
     if not isinstance(model, ResNet):
         raise ValueError(f"model must be a torchvision ResNet, got a {type(model).__name__}")
-    if not _runs_as_torchvision(model):
+    kind = type(model)
+    if kind.forward is not ResNet.forward or kind._forward_impl is not ResNet._forward_impl:
         raise ValueError(
             "model must run as torchvision's ResNet does, got a "
-            f"{type(model).__name__} with a forward of its own"
+            f"{kind.__name__} with a forward of its own"
         )
+    _check_methods(model)
     devices = sorted({str(tensor.device) for tensor in model.parameters()})
     if len(devices) > 1:
         raise ValueError(f"model must be on one device, got {' and '.join(devices)}")
@@ -42,8 +47,8 @@ def check(model: object) -> None:
     _check_pair("conv1", model.conv1, "bn1", model.bn1)
     for stage in ("layer1", "layer2", "layer3", "layer4"):
         blocks = model.get_submodule(stage)
-        if not isinstance(blocks, nn.Sequential) or not len(blocks):
-            raise ValueError(f"{stage} must be a sequence of blocks, got {type(blocks).__name__}")
+        if type(blocks) is not nn.Sequential or not len(blocks):
+            raise ValueError(f"{stage} must be a Sequential of blocks, got {type(blocks).__name__}")
         for name, block in blocks.named_children():
             _check_block(f"{stage}.{name}", block)
     for name, module in model.named_modules():
@@ -51,11 +56,21 @@ def check(model: object) -> None:
             raise ValueError(f"model must be in eval mode, got {name or 'it'} in training mode")
 
 
-def _runs_as_torchvision(model: ResNet) -> bool:
-    kind = type(model)
-    if "forward" in vars(model):
-        return False  # somebody's own, put in its place
-    return kind.forward is ResNet.forward and kind._forward_impl is ResNet._forward_impl
+def _check_methods(model: ResNet) -> None:
+    """Refuse modules that somebody gave a method in the place of their class's.
+
+    Not those that a twin calls as they are. What every module has says nothing
+    of what it computes, but for ``forward``.
+    """
+    for name, module in model.named_modules():
+        if name.partition(".")[0] in _CALLED:
+            continue
+        for method in vars(module).keys() - _OF_ANY_MODULE:
+            if callable(getattr(type(module), method, None)):
+                raise ValueError(
+                    f"{name or 'model'}.{method} must be that of its class, "
+                    "got another in its place"
+                )
 
 
 def _name(dtype: torch.dtype) -> str:
@@ -68,8 +83,6 @@ def _check_block(name: str, block: nn.Module) -> None:
             f"{name} must be a BasicBlock or a Bottleneck, with SE or without, "
             f"got a {type(block).__name__}"
         )
-    if "forward" in vars(block):
-        raise ValueError(f"{name}.forward must be that of its class, got another in its place")
     _check_kind(f"{name}.relu", block.relu, nn.ReLU)
     if isinstance(block, SEBlock):
         _check_kind(f"{name}.se", block.se, SqueezeExcitation)

@@ -1,4 +1,4 @@
-"""What holds of every twin: the model's state, its refusals, and that the model is left alone."""
+"""What holds of every twin: it has the state of its model, refuses, and leaves the model alone."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from torchvision import models
-from torchvision.models import ResNet
 
 from se_models import PLACEMENTS, SEConfig, with_se
 from se_models.fused import fold, fuse
@@ -231,132 +229,3 @@ def test_it_is_for_inference_only(make: Make, trunk: Any) -> None:
     with torch.no_grad():
         twin(images)
     assert not twin(images.detach()).requires_grad
-
-
-class _Subclass(ResNet):  # type: ignore[misc]
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return 2 * super().forward(x)
-
-
-def in_training(model: ResNet) -> None:
-    model.layer2[1].bn1.train()
-
-
-def another_pool(model: ResNet) -> None:
-    model.maxpool = nn.AvgPool2d(3)
-
-
-def another_activation(model: ResNet) -> None:
-    model.layer3[0].relu = nn.SiLU()
-
-
-def another_norm(model: ResNet) -> None:
-    model.layer1[0].bn2 = nn.GroupNorm(1, 64)
-
-
-def no_statistics(model: ResNet) -> None:
-    model.layer1[0].bn2 = nn.BatchNorm2d(64, track_running_stats=False).eval()
-
-
-def another_padding(model: ResNet) -> None:
-    model.layer4[1].conv2.padding_mode = "reflect"
-
-
-def another_shortcut(model: ResNet) -> None:
-    model.layer2[0].downsample = nn.Sequential(nn.AvgPool2d(2), *model.layer2[0].downsample)
-
-
-def another_block(model: ResNet) -> None:
-    model.layer1[1] = nn.Identity()
-
-
-def another_excitation(model: ResNet) -> None:
-    model.layer1 = with_se(copy.deepcopy(model), SEConfig(stages=(1,))).eval().layer1
-    model.layer1[0].se = nn.Identity()
-
-
-def another_layer(model: ResNet) -> None:
-    class Adapted(nn.Linear):
-        pass
-
-    model.layer1 = with_se(copy.deepcopy(model), SEConfig(stages=(1,))).eval().layer1
-    model.layer1[0].se.fc1 = Adapted(64, 4).eval()
-
-
-def a_patched_block(model: ResNet) -> None:
-    model.layer1[0].forward = lambda x: x
-
-
-def a_patched_model(model: ResNet) -> None:
-    model.forward = lambda x: x
-
-
-def elsewhere(model: ResNet) -> None:
-    model.fc.to("meta")
-
-
-def beyond_float16(model: ResNet) -> None:
-    model.half()
-    model.layer1[0].bn1.running_var.fill_(0)
-    model.layer1[0].bn1.weight.data.fill_(6e4)
-
-
-def another_forward(model: ResNet) -> None:
-    model.__class__ = _Subclass
-
-
-def mixed(model: ResNet) -> None:
-    model.fc.double()
-
-
-def eight_bits(model: ResNet) -> None:
-    model.to(torch.float8_e5m2)
-
-
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        (in_training, "model must be in eval mode, got layer2.1.bn1 in training mode"),
-        (another_pool, "maxpool must be of type MaxPool2d or Identity, got AvgPool2d"),
-        (another_activation, "layer3.0.relu must be of type ReLU, got SiLU"),
-        (another_norm, "layer1.0.bn2 must be of type BatchNorm2d, got GroupNorm"),
-        (no_statistics, "layer1.0.bn2 must have running statistics, got none"),
-        (another_padding, "layer4.1.conv2 must have padding_mode 'zeros', got 'reflect'"),
-        (another_shortcut, "layer2.0.downsample must be a convolution and a BatchNorm, got Seq"),
-        (another_block, "layer1.1 must be a BasicBlock or a Bottleneck, .* got a Identity"),
-        (another_excitation, "layer1.0.se must be of type SqueezeExcitation, got Identity"),
-        (another_layer, "layer1.0.se.fc1 must be of type Linear, got Adapted"),
-        (a_patched_block, "layer1.0.forward must be that of its class"),
-        (a_patched_model, "model must run as torchvision's ResNet does, got a ResNet with a"),
-        (elsewhere, "model must be on one device, got cpu and meta"),
-        (beyond_float16, "blocks.0.[a-z0-9.]*weight must be finite once BatchNorm is folded"),
-        (another_forward, "model must run as torchvision's ResNet does, got a _Subclass with"),
-        (mixed, "model must be of one dtype of .*, got float32 and float64"),
-        (eight_bits, "model must be of one dtype of .*, got float8_e5m2"),
-    ],
-)
-def test_what_would_come_out_wrong_is_refused(
-    make: Make, change: Any, told: str, trunk: Any
-) -> None:
-    """By the name of the module, the rule and what it is."""
-    model = copy.deepcopy(trunk)
-    change(model)
-    with pytest.raises(ValueError, match=told):
-        make(model)
-
-
-@pytest.mark.parametrize("model", [nn.Linear(2, 2), models.vgg11, None])
-def test_what_is_no_resnet_is_refused(make: Make, model: Any) -> None:
-    """Whatever it is."""
-    with pytest.raises(ValueError, match="model must be a torchvision ResNet, got a "):
-        make(model)
-
-
-def test_other_heads_and_stems_stay(make: Make, trunk: Any) -> None:
-    """A stem without pooling, a pooling that is not global, a head of several layers."""
-    model = copy.deepcopy(trunk)
-    model.maxpool = nn.Identity()
-    model.avgpool = nn.AdaptiveAvgPool2d(2)
-    model.fc = nn.Sequential(nn.Linear(2048, 7), nn.ReLU(), nn.Linear(7, 3))
-    model.eval()
-    assert off(make(model), copy.deepcopy(model).double(), torch.randn(2, 3, 64, 64)) < 1e-5
