@@ -36,7 +36,7 @@ what it leaves before that is rounded to the map's dtype.
 Here stands what holds on any device: the schemas, a reference in plain PyTorch
 that runs where there is no kernel, and arithmetic for torch's FLOP counter;
 `shapes` has those for tracing. Kernels take the reference's place for their device
-(``cpu/kernels.cpp``, ``cuda/kernels.cu``). There are no gradients.
+(``cpu/kernels.cpp``, ``cuda/kernels.cu``). There are no derivatives: asked for, they are refused.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.flop_counter import register_flop_formula
 
+from se_models.fused.refusals import without_derivatives
 from se_models.fused.shapes import LAYERS, SHAPES, layout_of, wide
 
 NAMESPACE = "se_models"
@@ -86,8 +87,9 @@ def _reference(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """What an operator computes wherever no kernel stands in."""
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        _library.impl(name, function, "CompositeExplicitAutograd")
-        REFERENCES[name] = function
+        # Whoever has no kernels for the CPU has nobody else who refuses.
+        REFERENCES[name] = without_derivatives(f"{NAMESPACE}::{name}", function)
+        _library.impl(name, REFERENCES[name], "CompositeExplicitAutograd")
         return function
 
     return register

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torchvision.models import ResNet
 
 from se_models.fused.eligibility import check
+from se_models.fused.refusals import has_tangent
 
 
 class Twin(nn.Module):
@@ -35,7 +36,7 @@ class Twin(nn.Module):
     Raises:
         ValueError: naming the module that cannot be rewritten, its rule and
             what it is; or when put into training mode.
-        RuntimeError: when called for gradients.
+        RuntimeError: when called for gradients, or on what has a tangent.
     """
 
     def __init__(self, model: ResNet, *, keep_state: bool) -> None:
@@ -60,6 +61,10 @@ class Twin(nn.Module):
         if x.requires_grad and torch.is_grad_enabled():
             raise RuntimeError(
                 f"a {type(self).__name__} is for inference only: x must not require gradients"
+            )
+        if has_tangent(x):
+            raise RuntimeError(
+                f"a {type(self).__name__} is for inference only: x must have no tangent"
             )
         return self._infer(x)
 

@@ -14,6 +14,7 @@ from se_models.fused.cuda.arrivals import arrivals
 from se_models.fused.cuda.dispatch import Operators
 from se_models.fused.cuda.launch import LaunchError
 from se_models.fused.cuda.maps import DTYPES
+from se_models.fused.refusals import without_derivatives
 
 
 class Loader:
@@ -82,7 +83,7 @@ def register(
 
 def _chosen(name: str, operators: Operators, without: Container[int | None]) -> Callable[..., Any]:
     """The operator on kernels, or in plain PyTorch where there are none for its maps."""
-    kernel: Callable[..., Any] = getattr(operators, name)
+    kernel = without_derivatives(f"{reference.NAMESPACE}::{name}", getattr(operators, name))
     plain = reference.REFERENCES[name]
     # The first argument is the map, but for excite, whose weights have the map's dtype.
     of_map = 1 if name == "excite" else 0

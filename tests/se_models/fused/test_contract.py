@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+from torch.autograd import forward_ad
 from torch.utils.flop_counter import FlopCounterMode
 
 from se_models.fused.operators import (
+    REFERENCES,
     excite,
     excite_scale,
     scale,
@@ -26,25 +30,42 @@ from tests.se_models.fused.maps import (
 pytestmark = pytest.mark.usefixtures("cpu_kernels")
 
 
-def test_gradients_are_refused() -> None:
-    """By every operator, since none has any; without gradients enabled nobody asks for them."""
-    gate = torch.rand(2, 6, requires_grad=True)
-    x, layers = drawn(2, 6, 5, 4), (drawn(3, 6), None, drawn(6, 3), None, None)
-    asked: list[tuple[Any, tuple[Any, ...]]] = [
-        (squeeze, (drawn(2, 6, 5, 4).requires_grad_(), False)),
-        (excite, (gate, *layers)),
-        (squeeze_excite, (drawn(2, 6, 5, 4).requires_grad_(), *layers)),
-        (squeeze_excite_tail_, (x, *layers, drawn(2, 6, 5, 4), None, gate)),
-        (excite_scale, (x, gate, *layers)),
-        (tail_, (x, None, gate, None, None)),
-        (tail_squeeze_, (x, None, gate, None, None)),
-        (scale, (x, gate, 1)),
+def asked_of(x: Tensor, gate: Tensor) -> list[tuple[str, tuple[Any, ...]]]:
+    """Every operator that has kernels everywhere, on a map that none writes to, or on gates."""
+    plain, layers = drawn(2, 6, 5, 4), (drawn(3, 6), None, drawn(6, 3), None, None)
+    return [
+        ("squeeze", (x, False)),
+        ("excite", (gate, *layers)),
+        ("squeeze_excite", (x, *layers)),
+        ("squeeze_excite_tail_", (plain, *layers, x, None, gate)),
+        ("excite_scale", (plain, gate, *layers)),
+        ("tail_", (plain, None, gate, None, None)),
+        ("tail_squeeze_", (plain, None, gate, None, None)),
+        ("scale", (plain, gate, 1)),
     ]
-    for operator, arguments in asked:
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")  # torch's own, of tangents
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
+@pytest.mark.parametrize(
+    "by", [lambda name: getattr(torch.ops.se_models, name), REFERENCES.get], ids=["kernel", "plain"]
+)
+def test_derivatives_are_refused(by: Callable[[str], Any]) -> None:
+    """By every operator, since none has any, and by what runs where this library is not loaded.
+
+    Without gradients enabled nobody asks for them; for tangents everybody does.
+    """
+    gate, x = torch.rand(2, 6, requires_grad=True), drawn(2, 6, 5, 4).requires_grad_()
+    for name, arguments in asked_of(x, gate):
         with pytest.raises(RuntimeError, match="is for inference: no argument may require grad"):
-            operator(*arguments)
+            by(name)(*arguments)
         with torch.no_grad():
-            operator(*arguments)
+            by(name)(*arguments)
+    with torch.no_grad(), forward_ad.dual_level():
+        duals = (forward_ad.make_dual(each.detach(), each.detach()) for each in (x, gate))
+        for name, arguments in asked_of(*duals):
+            with pytest.raises(RuntimeError, match="is for inference: no argument may have a tan"):
+                by(name)(*arguments)
 
 
 def samples() -> list[tuple[Any, tuple[Any, ...]]]:

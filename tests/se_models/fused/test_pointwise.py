@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.utils.flop_counter import FlopCounterMode
 
 from se_models.fused.operators import (
@@ -255,18 +256,29 @@ def test_what_does_not_fit_is_refused(changed: dict[int, Any], told: str) -> Non
         pointwise(*arguments, True)
 
 
-def test_gradients_are_refused() -> None:
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")  # torch's own, of tangents
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
+def test_derivatives_are_refused() -> None:
     """As by all fused operators."""
-    x = drawn(1, 4, 3, 3).requires_grad_()
+    for operator, arguments in asked_of(drawn(1, 4, 3, 3).requires_grad_()):
+        with pytest.raises(RuntimeError, match="is for inference: no argument may require grad"):
+            operator(*arguments)
+    x = drawn(1, 4, 3, 3)
+    with forward_ad.dual_level():
+        for operator, arguments in asked_of(forward_ad.make_dual(x, x)):
+            with pytest.raises(RuntimeError, match="is for inference: no argument may have a tan"):
+                operator(*arguments)
+
+
+def asked_of(x: Tensor) -> list[tuple[Any, tuple[Any, ...]]]:
+    """Each operator, on ``x``."""
     asked = (x, torch.ones(1, 4, 8), None, None, 1, *[None] * 4, True)
     layers = (torch.ones(2, 8), None, torch.ones(8, 2), None, None)
-    for operator, arguments in (
+    return [
         (pointwise, asked),
         (pointwise_squeeze, asked),
         (pointwise_squeeze_excite, (*asked, *layers)),
-    ):
-        with pytest.raises(RuntimeError, match="is for inference: no argument may require grad"):
-            operator(*arguments)
+    ]
 
 
 def test_no_image_is_no_error() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.autograd import forward_ad
 
 from se_models import PLACEMENTS, SEConfig, with_se
 from se_models.fused import fold, fuse
@@ -229,3 +230,19 @@ def test_it_is_for_inference_only(make: Make, trunk: Any) -> None:
     with torch.no_grad():
         twin(images)
     assert not twin(images.detach()).requires_grad
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")  # torch's own
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
+def test_tangents_are_refused(make: Make, trunk: Any) -> None:
+    """Forward-mode AD is, by either of its ways in, with gradients disabled and recorded, too."""
+    twin, images = make(trunk), torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="inference only: x must have no tangent"):
+                torch.func.jvp(twin, (images,), (images,))
+            twin(images)
+        with forward_ad.dual_level():
+            with pytest.raises(RuntimeError, match="inference only: x must have no tangent"):
+                twin(forward_ad.make_dual(images, images))
+            twin(images)

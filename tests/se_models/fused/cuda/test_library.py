@@ -54,6 +54,16 @@ operators.squeeze(x, False)
 without.add(x.device.index)
 torch.testing.assert_close(operators.squeeze(x, False), expected)
 assert len(emulator.launches) == 5
+
+# Nobody has registered for autograd here, so that torch by itself would warn and go on.
+for devices in ({}, {x.device.index}):
+    library = register(Operators(emulator, arrivals), "CPU", without=devices)
+    try:
+        operators.squeeze(x.clone().requires_grad_(), False)
+    except RuntimeError as error:
+        assert "squeeze is for inference: no argument may require gradients" in str(error)
+    else:
+        raise AssertionError("nobody refused gradients")
 """
 
 

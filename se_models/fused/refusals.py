@@ -1,0 +1,54 @@
+"""What fused operators refuse on any device: derivatives.
+
+The CPU's kernels refuse the same by themselves (``cpu/gradients.h``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+
+def has_tangent(x: Tensor) -> bool:
+    """Whether forward-mode AD has a derivative to carry through ``x``."""
+    if torch.compiler.is_compiling():
+        return False  # a trace could not hold the question
+    return forward_ad.unpack_dual(x).tangent is not None
+
+
+def refuse_derivatives(operator: str, arguments: tuple[Any, ...]) -> None:
+    """Refuse what torch itself would only warn of, or not even that.
+
+    Args:
+        operator: its name.
+        arguments: what it is called on.
+
+    Raises:
+        RuntimeError: if any of them requires gradients, while these are enabled, or has a tangent.
+    """
+    backward, forward = torch.is_grad_enabled(), forward_ad._current_level >= 0
+    if not backward and not forward:
+        return  # ahead of a launch a look at each argument would tell
+    for argument in arguments:
+        if not isinstance(argument, Tensor):
+            continue
+        if backward and argument.requires_grad:
+            raise RuntimeError(f"{operator} is for inference: no argument may require gradients")
+        if forward and has_tangent(argument):
+            raise RuntimeError(f"{operator} is for inference: no argument may have a tangent")
+
+
+def without_derivatives(operator: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function behind an operator, for whose arguments `refuse_derivatives` is asked first."""
+
+    @wraps(function)
+    def run(*arguments: Any) -> Any:
+        refuse_derivatives(operator, arguments)
+        return function(*arguments)
+
+    return run
