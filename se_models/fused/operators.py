@@ -27,8 +27,8 @@ out is channels_last. Their kernels are for float32 on the CPU alone.
 A gate may belong to another channel than the means it follows from: the first
 layer may hold a convolution that stands between. What is not given is 1 where it
 would multiply and 0 where it would add. The tails' trailing underscore says that
-they work in place, and x may not overlap with any other argument. A feature
-map has the shape ``(B, C, H, W)`` and any layout.
+they work in place, and x may not overlap with any other argument: with a shortcut
+that is refused. A feature map has the shape ``(B, C, H, W)`` and any layout.
 Means, gates, factors and biases are float32, for maps of half precision too,
 and float64 for maps of float64; weights are of the map's dtype. Kernels take a tail's means of
 what it leaves before that is rounded to the map's dtype.
@@ -50,7 +50,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.flop_counter import register_flop_formula
 
-from se_models.fused.refusals import without_derivatives
+from se_models.fused.refusals import refuse_overlap, without_derivatives
 from se_models.fused.shapes import LAYERS, SHAPES, layout_of, wide
 
 NAMESPACE = "se_models"
@@ -159,6 +159,8 @@ def _add_to_product(
     shortcut_gate: Tensor | None,
 ) -> None:
     """All of a tail but its ReLU, in place."""
+    if shortcut is not None:
+        refuse_overlap(x, shortcut)
     if gate is not None:
         x.mul_(_over_pixels(gate, x))
     if bias is not None:

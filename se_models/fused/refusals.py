@@ -1,6 +1,6 @@
-"""What fused operators refuse on any device: derivatives.
+"""What fused operators refuse on any device: derivatives, and to write over what they read.
 
-The CPU's kernels refuse the same by themselves (``cpu/gradients.h``).
+The CPU's kernels refuse the same by themselves (``cpu/gradients.h``, ``cpu/tail.h``).
 """
 
 from __future__ import annotations
@@ -52,3 +52,19 @@ def without_derivatives(operator: str, function: Callable[..., Any]) -> Callable
         return function(*arguments)
 
     return run
+
+
+def refuse_overlap(x: Tensor, shortcut: Tensor) -> None:
+    """Refuse a shortcut whose values would be read after ``x`` was written over.
+
+    Raises:
+        ValueError: if both are dense and share memory, or begin at the same place.
+    """
+    begin = x.data_ptr()  # 0 where nothing has values, as on the meta device
+    apart = abs(begin - shortcut.data_ptr())
+    if begin and apart < x.nbytes and (apart == 0 or (_is_dense(x) and _is_dense(shortcut))):
+        raise ValueError("shortcut must not overlap with x, which is written over")
+
+
+def _is_dense(x: Tensor) -> bool:
+    return x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last)

@@ -4,6 +4,8 @@
 
 #include <ATen/Dispatch.h>
 
+#include <cstdlib>
+
 #include "lanes.h"
 #include "map.h"
 #include "pieces.h"
@@ -174,11 +176,23 @@ void finish_all_pixels(const Tail<scalar_t>& tail) {
   }
 }
 
+// Values of a shortcut that shares memory with x would be read after they were written over.
+void check_apart(const Tensor& x, const Tensor& shortcut) {
+  const auto apart = std::abs(static_cast<const char*>(x.const_data_ptr()) -
+                              static_cast<const char*>(shortcut.const_data_ptr()));
+  const bool dense = x.is_non_overlapping_and_dense() && shortcut.is_non_overlapping_and_dense();
+  TORCH_CHECK(static_cast<size_t>(apart) >= x.nbytes() || (apart > 0 && !dense),
+              "shortcut must not overlap with x, which is written over");
+}
+
 void finish(
     const Tensor& x, const OptionalTensor& shortcut, const OptionalTensor& gate,
     const OptionalTensor& bias, const OptionalTensor& shortcut_gate, Tensor* means) {
   const Map map = map_of(x);
   TORCH_CHECK(shortcut || !shortcut_gate, "shortcut_gate must come with a shortcut");
+  if (shortcut) {
+    check_apart(x, *shortcut);
+  }
   const Tensor other = shortcut ? like(map, *shortcut, "shortcut") : map.values;
   if (means) {
     *means = empty_means(map);

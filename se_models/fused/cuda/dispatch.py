@@ -13,6 +13,7 @@ from torch import Tensor
 
 from se_models.fused.cuda.launch import MOST_BLOCKS, THREADS, Argument, Backend, Launch
 from se_models.fused.cuda.maps import ACCESS_BYTES, DTYPES, MOST_VALUES, Map
+from se_models.fused.refusals import refuse_overlap
 
 _WARP = 32
 _SECTOR_BYTES = 32
@@ -154,6 +155,8 @@ class Operators:
         if shortcut_gate is not None and shortcut is None:
             raise ValueError("shortcut must be given where shortcut_gate is, got None")
         map_ = Map.of(x)
+        if shortcut is not None:
+            refuse_overlap(x, shortcut)
         other = map_.like(shortcut, "shortcut")
         gates = map_.factors(gate, "gate", each_image=True)
         biases = map_.factors(bias, "bias", each_image=False)

@@ -24,6 +24,8 @@ from se_models.fused.operators import (
 )
 from tests.se_models.fused.maps import (
     drawn,
+    exact_tail,
+    off,
     transposed,
 )
 
@@ -126,6 +128,34 @@ def test_what_does_not_fit_is_refused(operator: Any, arguments: Any, told: str) 
     """By the name of what it is, and the rule it breaks."""
     with pytest.raises(RuntimeError, match=told):
         operator(*arguments)
+
+
+@pytest.mark.parametrize(
+    "by", [lambda name: getattr(torch.ops.se_models, name), REFERENCES.get], ids=["kernel", "plain"]
+)
+def test_a_shortcut_that_is_written_over_is_refused(by: Callable[[str], Any]) -> None:
+    """Be it x itself, the same by another view, or a part; neighbours in memory may be added."""
+    room = drawn(3, 2, 3, 3)
+    beside = room[:, :1]
+    for x, shortcut in (
+        (room, room),
+        (room, room.view(-1).view(room.shape)),
+        (room[:2], room[1:]),
+        (beside, room[:, :1]),
+    ):
+        kept = room.clone()
+        for name in ("tail_", "tail_squeeze_"):
+            with pytest.raises(
+                (RuntimeError, ValueError), match="shortcut must not overlap with x"
+            ):
+                by(name)(x, shortcut, None, None, None)
+        assert torch.equal(room, kept)
+    for x, shortcut in ((room[:1], room[1:2]), (beside, room[:, 1:])):
+        exact = exact_tail(x, shortcut, None, None, None)
+        by("tail_")(x, shortcut, None, None, None)
+        assert off(x, exact) <= 2e-6
+    empty = room[:0]
+    by("tail_")(empty, empty, None, None, None)
 
 
 def test_no_image_is_no_error() -> None:

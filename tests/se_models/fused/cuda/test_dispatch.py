@@ -135,6 +135,8 @@ def test_a_map_in_no_layout_is_worked_on_in_a_copy(ours: Operators, recorder: Re
          r"gate must have the shape \(1, 2\)"),
         (lambda ours: ours.tail_(maps(1, 2, 3, 3), None, None, None, torch.ones(1, 2)),
          "shortcut must be given where shortcut_gate is"),
+        (lambda ours: ours.tail_(*[maps(1, 2, 3, 3)] * 2, None, None, None),
+         "shortcut must not overlap with x"),
         (lambda ours: ours.scale(maps(1, 2, 3, 3), torch.ones(1, 2), 0), "stride must be a posit"),
         (lambda ours: ours.excite(torch.ones(1, 4), torch.ones(2, 3), None, torch.ones(4, 2), None,
                                   None), r"weight1 must have the shape \(2, 4\)"),
