@@ -162,12 +162,14 @@ void check_layer(
     const char* name) {
   TORCH_CHECK(weight.dim() == 2 && weight.size(1) == inputs, "weight of ", name,
               " must have the shape (outputs, ", inputs, "), got ", weight.sizes());
-  TORCH_CHECK(!bias || (bias->dim() == 1 && bias->size(0) == weight.size(0) &&
-                        bias->is_contiguous()),
-              "bias of ", name, " must be dense, one value for each of ", weight.size(0),
-              " outputs");
+  TORCH_CHECK(!bias || (bias->dim() == 1 && bias->size(0) == weight.size(0)), "bias of ", name,
+              " must be one value for each of ", weight.size(0), " outputs");
   TORCH_CHECK(weight.scalar_type() == type && (!bias || bias->scalar_type() == type), "weights of ",
               name, " must all be of one type");
+}
+
+OptionalTensor dense(const OptionalTensor& given) {
+  return given ? OptionalTensor(given->contiguous()) : std::nullopt;
 }
 
 Tensor excite(
@@ -185,14 +187,14 @@ Tensor excite(
               "factor must be a value of ", squeezed.scalar_type(), " for each gate");
   const Tensor from = squeezed.contiguous();
   const Tensor first = weight1.contiguous(), second = weight2.t().contiguous();
-  const Tensor kept = factor ? factor->contiguous() : Tensor();
+  const OptionalTensor first_bias = dense(bias1), second_bias = dense(bias2), kept = dense(factor);
   Tensor gate = at::empty({batch, gates}, squeezed.options());
   AT_DISPATCH_FLOATING_TYPES_AND2(at::kBFloat16, at::kHalf, type, "excite", [&] {
     using acc_t = at::opmath_type<scalar_t>;
     std::vector<acc_t> hidden(batch * first.size(0));
-    hide<scalar_t>(first, bias1, from.const_data_ptr<acc_t>(), batch, hidden.data());
-    open_gates<scalar_t>(second, bias2, hidden.data(), batch,
-                         factor ? kept.const_data_ptr<acc_t>() : nullptr,
+    hide<scalar_t>(first, first_bias, from.const_data_ptr<acc_t>(), batch, hidden.data());
+    open_gates<scalar_t>(second, second_bias, hidden.data(), batch,
+                         kept ? kept->const_data_ptr<acc_t>() : nullptr,
                          gate.mutable_data_ptr<acc_t>());
   });
   return gate;

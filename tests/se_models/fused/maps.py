@@ -90,6 +90,12 @@ def window(x: Tensor) -> Tensor:
     return room[:, 1:, 1:-1, 2:-1].copy_(x)
 
 
+def spread_out(values: Tensor) -> Tensor:
+    """The same values with something else between any two of them."""
+    room = torch.full((*values.shape, 2), float("nan"), dtype=values.dtype)
+    return room[..., 0].copy_(values)
+
+
 def transposed(x: Tensor) -> Tensor:
     """The same values with height and width changed places in memory."""
     return x.transpose(2, 3).contiguous().transpose(2, 3)

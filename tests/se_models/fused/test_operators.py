@@ -29,6 +29,7 @@ from tests.se_models.fused.maps import (
     exact_tail,
     off,
     reference,
+    spread_out,
     tail_arguments,
     transposed,
     unaligned,
@@ -81,7 +82,7 @@ def test_a_squeeze_is_a_mean(layout: Any, dtype: torch.dtype, relu: bool) -> Non
 def test_an_excitation_is_two_layers(
     channels: int, hidden: int, batch: int, factored: bool, biased: bool, dtype: torch.dtype
 ) -> None:
-    """Each gate between 0 and 1, times its factor."""
+    """Each gate between 0 and 1, times its factor; of tensors that lie in any way."""
     squeezed = drawn(batch, channels, dtype=wide(dtype))
     weight1, weight2 = (
         drawn(hidden, channels, dtype=dtype) / channels**0.5,
@@ -96,9 +97,10 @@ def test_an_excitation_is_two_layers(
         exact = exact * factor
     arguments = (squeezed, weight1, biases[0], weight2, biases[1], factor)
     by_unit = (*arguments[:3], weight2.t().contiguous().t(), *arguments[4:])
+    spread = [None if each is None else spread_out(each) for each in arguments]
     for function in (excite, reference("excite")):
-        assert off(function(*arguments), exact) <= 1e-5
-        assert off(function(*by_unit), exact) <= 1e-5
+        for layers_given in (arguments, by_unit, spread):
+            assert off(function(*layers_given), exact) <= 1e-5
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
