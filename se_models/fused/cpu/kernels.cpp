@@ -19,26 +19,25 @@
 #include "squeeze.h"
 #include "tail.h"
 
+#define OF_ANY_CPU(each)                                                                  \
+  each(squeeze) each(excite) each(tail_) each(tail_squeeze_) each(scale) each(squeeze_excite) \
+  each(squeeze_excite_tail_) each(excite_scale)
+// Operators whose kernels this CPU or torch may lack, and which then run by their reference.
+#define OF_PRODUCTS(each) \
+  each(pointwise) each(pointwise_squeeze) each(pointwise_squeeze_excite)
+
+#define IMPLEMENT(name) m.impl(#name, TORCH_FN(name));
+#define REFUSE_GRADIENTS(name) \
+  m.impl(#name, torch::CppFunction::makeFromBoxedFunction<&refuse_gradients>());
+
 TORCH_LIBRARY_IMPL(se_models, CPU, m) {
-  m.impl("squeeze", TORCH_FN(squeeze));
-  m.impl("excite", TORCH_FN(excite));
-  m.impl("tail_", TORCH_FN(tail_));
-  m.impl("tail_squeeze_", TORCH_FN(tail_squeeze_));
-  m.impl("scale", TORCH_FN(scale));
-  m.impl("squeeze_excite", TORCH_FN(squeeze_excite));
-  m.impl("squeeze_excite_tail_", TORCH_FN(squeeze_excite_tail_));
-  m.impl("excite_scale", TORCH_FN(excite_scale));
+  OF_ANY_CPU(IMPLEMENT)
 #ifdef SE_MODELS_POINTWISE
-  m.impl("pointwise", TORCH_FN(pointwise));
-  m.impl("pointwise_squeeze", TORCH_FN(pointwise_squeeze));
-  m.impl("pointwise_squeeze_excite", TORCH_FN(pointwise_squeeze_excite));
+  OF_PRODUCTS(IMPLEMENT)
 #endif
 }
 
 TORCH_LIBRARY_IMPL(se_models, Autograd, m) {
-  for (const char* name : {"squeeze", "excite", "tail_", "tail_squeeze_", "scale", "squeeze_excite",
-                           "squeeze_excite_tail_", "excite_scale", "pointwise",
-                           "pointwise_squeeze", "pointwise_squeeze_excite"}) {
-    m.impl(name, torch::CppFunction::makeFromBoxedFunction<&refuse_gradients>());
-  }
+  OF_ANY_CPU(REFUSE_GRADIENTS)
+  OF_PRODUCTS(REFUSE_GRADIENTS)
 }
