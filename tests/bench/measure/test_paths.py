@@ -44,8 +44,13 @@ def _one_thread() -> Any:
     torch.set_num_threads(threads)
 
 
-def trial(path: Path, placement: Any = "standard", workload: Workload = SMALL) -> Trial:
-    return Trial(Variant("resnet18", SEConfig(placement)), workload, path)
+def trial(
+    path: Path,
+    placement: Any = "standard",
+    workload: Workload = SMALL,
+    architecture: Any = "resnet18",
+) -> Trial:
+    return Trial(Variant(architecture, SEConfig(placement)), workload, path)
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +83,31 @@ def test_a_path_computes_what_eager_does(path: Path, kept: FilePath) -> None:
                 assert disagreement(forward(), reference) < 1e-5
         # The wrong reference shows that the comparison sees SE at all.
         assert disagreement(forwards[2](), references[0]) > 1e-3
+
+
+@pytest.mark.parametrize("placement", ["standard", "pre"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        Path("folded"),
+        Path("fused"),
+        pytest.param(Path(executor="onnxruntime"), marks=pytest.mark.slow),
+        pytest.param(Path(executor="openvino"), marks=pytest.mark.slow),
+    ],
+    ids=lambda path: path.key,
+)
+def test_a_path_computes_bottlenecks_too(path: Path, placement: Any, kept: FilePath) -> None:
+    """To the same 1e-5, though there are three times as many layers to round in."""
+    of = trial(path, placement, architecture="resnet50")
+    reason = unsupported(of)
+    if reason is not None:
+        pytest.skip(reason)
+    trunks = subject.Trunks()
+    reference = refer(of.plain, *subject.build(of.plain, trunks))
+    forward = prepared(of, trunks, kept)
+    with torch.inference_mode():
+        for _ in range(2):
+            assert disagreement(forward(), reference) < 1e-5
 
 
 def test_a_path_makes_the_twin_that_it_names() -> None:

@@ -40,12 +40,47 @@ def test_output_is_the_models(
 
 
 @pytest.mark.parametrize("placement", PLACEMENTS)
-def test_half_precision_is_as_close_as_the_models(placement: Any, trunk: Any) -> None:
-    """The fused twin of bfloat16 is no farther from float64 than twice what the model is."""
-    exact = with_se(trunk, SEConfig(placement)).eval().double()
-    model = copy.deepcopy(exact).bfloat16()
+@pytest.mark.parametrize("deep", [False, True], ids=["basic", "bottleneck"])
+def test_output_is_the_models_where_nothing_is_packed(
+    deep: bool, placement: Any, trunk: Any, deep_trunk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To 1e-5 in float32 and 1e-12 in float64, of one image, whose gates go into some weights."""
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    model = with_se(deep_trunk if deep else trunk, SEConfig(placement)).eval()
+    exact = copy.deepcopy(model).double()
+    images = torch.randn(1, 3, 112, 112)  # of fewer pixels few weights are fewer
+    with torch.no_grad():
+        expected = exact(images.double())
+    for twin, given, limit in ((fuse(model), images, 1e-5), (fuse(exact), images.double(), 1e-12)):
+        assert off(twin, lambda _images: expected, given) < limit
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+@pytest.mark.parametrize("deep", [False, True], ids=["basic", "bottleneck"])
+def test_half_precision_is_as_close_as_the_models(
+    deep: bool, placement: Any, trunk: Any, deep_trunk: Any
+) -> None:
+    """The fused twin is no farther from float64 than twice what the model is, or some roundings."""
+    exact = with_se(deep_trunk if deep else trunk, SEConfig(placement)).eval().double()
     images = torch.randn(2, 3, 64, 64).bfloat16()
-    assert off(fuse(model), exact, images) < max(2 * off(model, exact, images), 0.02)
+    with torch.no_grad():
+        expected = exact(images.double())
+    for dtype in (torch.bfloat16, torch.float16):
+        model, given = copy.deepcopy(exact).to(dtype), images.to(dtype)
+        eager, fused = (off(each, lambda _: expected, given) for each in (model, fuse(model)))
+        assert fused < max(2 * eager, 2.5 * torch.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+@pytest.mark.parametrize("deep", [False, True], ids=["basic", "bottleneck"])
+def test_of_no_images_there_is_no_output(
+    deep: bool, placement: Any, trunk: Any, deep_trunk: Any
+) -> None:
+    """As of the model: an empty batch is no error, be its calls made once or again."""
+    twin = fuse(with_se(deep_trunk if deep else trunk, SEConfig(placement)).eval())
+    with torch.no_grad():
+        for _ in range(2):
+            assert twin(torch.empty(0, 3, 64, 64)).shape == (0, 10)
 
 
 @pytest.mark.slow
