@@ -1,7 +1,8 @@
 """What the exact gate counts, and what its counting processes tell of it.
 
-All of it follows from shapes alone, so it is the same on every machine. What a
-compiler makes of a model is its own affair, though, and told apart.
+All of it follows from shapes, so that it is the same on every x86 CPU of the last
+years: fused twins are counted by the operators that run there, for which it must have
+AVX2. What a compiler makes of a model is its own affair, though, and told apart.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ QUANTITIES = (
 )  # fmt: skip
 # They may change with torch's version, and with what its compiler finds the CPU can do.
 COMPILED = ("graphs", "graph_breaks", "graph_operators")
-# The field of Versions on which nothing that follows from shapes depends.
+# The field of Versions on which nothing that follows from shapes depends, from AVX2 on.
 CAPABILITY = "cpu_capability"
 
 

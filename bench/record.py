@@ -62,7 +62,7 @@ class Planned(_Line, frozen=True, tag="planned"):
 
 
 class Counts(_Line, frozen=True, tag="counts"):
-    """What can be counted, and is the same each time.
+    """What can be counted, and is the same each time; of fused trials for one kind of device.
 
     ``macs`` are multiply-adds of convolutions and matrix products (1 MAC = 1);
     ``elementwise_ops`` one per output element of every other operator;

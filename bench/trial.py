@@ -168,8 +168,15 @@ class Trial:
 
     @property
     def counted(self) -> Trial:
-        """The trial whose counts this one shares: they depend on no device, thread or executor."""
-        return replace(self.plain, path=Path(self.path.transform))
+        """The trial whose counts this one shares: they depend on no thread and no executor."""
+        device: Device = self.workload.device if self.counts_depend_on_device else "cpu"
+        workload = replace(self.plain.workload, device=device)
+        return Trial(self.variant, workload, Path(self.path.transform))
+
+    @property
+    def counts_depend_on_device(self) -> bool:
+        """Whether a device has operators of its own for it: fused blocks have."""
+        return self.path.transform == "fused"
 
     @property
     def trunk(self) -> Trial:

@@ -1,9 +1,10 @@
-"""One forward on meta tensors, seen operator call by operator call.
+"""One forward, on meta tensors where that will do, seen operator call by operator call.
 
 On PyTorch's ``meta`` device an operator yields tensors of the right shape,
 dtype and layout and computes nothing, so a forward of any batch costs neither
-arithmetic nor memory, and its calls are those that the CPU would be given; of a
-fused twin those that any device would, with nothing taken along by convolutions.
+arithmetic nor memory, and its calls are those that the CPU would be given. A
+fused twin's are not: on the CPU its convolutions take along what stands around
+them, and elsewhere nothing, so that there it has to run.
 """
 
 from __future__ import annotations
@@ -60,25 +61,49 @@ def meta_twin(
     dtype: torch.dtype = torch.float32,
     memory_format: torch.memory_format = torch.contiguous_format,
 ) -> nn.Module:
-    """A copy of ``model`` whose parameters and buffers are meta tensors; itself if they are.
+    """`blank_twin` on the meta device."""
+    return blank_twin(model, "meta", dtype=dtype, memory_format=memory_format)
+
+
+def blank_twin(
+    model: nn.Module,
+    device: str,
+    *,
+    dtype: torch.dtype = torch.float32,
+    memory_format: torch.memory_format = torch.contiguous_format,
+) -> nn.Module:
+    """A copy of ``model`` on ``device``, all zeros; itself if it has that dtype and layout there.
 
     Floating-point tensors take ``dtype`` and those of four dimensions
     ``memory_format``, as ``model.to(dtype=..., memory_format=...)`` has it.
     """
 
-    def on_meta(tensor: Tensor) -> Tensor:
+    def blank(tensor: Tensor) -> Tensor:
         return torch.empty(
             tensor.shape,
             dtype=dtype if tensor.is_floating_point() else tensor.dtype,
             memory_format=memory_format if tensor.dim() == 4 else torch.contiguous_format,
-            device="meta",
-        )
+            device=device,
+        ).zero_()
 
-    twins = [(tensor, on_meta(tensor)) for tensor in chain(model.parameters(), model.buffers())]
+    twins = [(tensor, blank(tensor)) for tensor in chain(model.parameters(), model.buffers())]
     if all(_signature(tensor) == _signature(twin) for tensor, twin in twins):
         return model
     # What deepcopy finds in its memo it takes in place of a copy: no weight is read.
     return copy.deepcopy(model, {id(tensor): twin for tensor, twin in twins})
+
+
+def memory_of(tensor: Tensor) -> tuple[int, int]:
+    """What tells the memory that a tensor lies in from any other that is alive, and its bytes.
+
+    Of weights that oneDNN has laid out torch knows no storage. Their bytes are
+    those of their values, which on every CPU are as many; padding is left out.
+    """
+    if tensor.is_mkldnn:
+        return id(tensor), tensor.nbytes
+    storage = tensor.untyped_storage()
+    # Each call of untyped_storage() may wrap it anew; the address is the identity.
+    return storage._cdata, storage.nbytes()
 
 
 @contextmanager

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 from torch._ops import OpOverload
 
-from bench.measure.dispatch import Call
+from bench.measure.dispatch import Call, memory_of
 from se_models.fused import operators
 
 aten = torch.ops.aten
 
 # Whose operators a model is made of; others, such as ``prim``, are bookkeeping.
-NAMESPACES = ("aten", operators.NAMESPACE)
+NAMESPACES = ("aten", "mkldnn", operators.NAMESPACE)
 
 # They compute nothing and move nothing. Batch normalisation, for one, makes an
 # empty tensor a call for what only its backward would need.
@@ -77,7 +77,7 @@ def is_operator(operator: OpOverload) -> bool:
 
 def _distinct_bytes(tensors: tuple[Tensor, ...]) -> int:
     distinct = {
-        (tensor.untyped_storage()._cdata, tensor.storage_offset(), tensor.shape): tensor.itemsize
+        (memory_of(tensor)[0], tensor.storage_offset(), tensor.shape): tensor.itemsize
         for tensor in tensors
     }
     return sum(prod(shape) * itemsize for (_, _, shape), itemsize in distinct.items())

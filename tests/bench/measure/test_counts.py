@@ -16,7 +16,7 @@ from bench.measure import counts
 from bench.measure.arithmetic import Arithmetic
 from bench.measure.counts import count
 from bench.record import Counts
-from bench.trial import TRANSFORMS, DType, Path, Transform, Trial, Variant, Workload
+from bench.trial import TRANSFORMS, Device, DType, Path, Transform, Trial, Variant, Workload
 from se_models import PLACEMENTS, SEConfig, with_se
 from se_models.config import Architecture, Placement
 
@@ -142,11 +142,17 @@ def test_device_and_layout_change_nothing(workload: Workload) -> None:
     assert without_trial(counted) == without_trial(counts_of("resnet18", "standard"))
 
 
-@pytest.mark.parametrize("placement", PLACEMENTS)
-def test_transforms_change_what_is_called_and_moved_alone(placement: Placement) -> None:
+@pytest.mark.parametrize(
+    ("device", "placement"), [*(("cuda", placement) for placement in PLACEMENTS), ("cpu", "pre")]
+)
+@pytest.mark.usefixtures("one_thread")
+def test_transforms_change_what_is_called_and_moved_alone(
+    device: Device, placement: Placement
+) -> None:
     """Arithmetic is that of the model as written; each transform calls less and moves less."""
+    workload = replace(SMALL, device=device)
     plain, folded, fused = (
-        counts_of("resnet18", placement, transform=transform) for transform in TRANSFORMS
+        counts_of("resnet18", placement, workload, transform=transform) for transform in TRANSFORMS
     )
     arithmetic = {(each.params, each.macs, each.elementwise_ops) for each in (plain, folded, fused)}
     assert len(arithmetic) == 1
@@ -154,7 +160,19 @@ def test_transforms_change_what_is_called_and_moved_alone(placement: Placement) 
     assert plain.operators - folded.operators == norms
     assert folded.operators > fused.operators
     assert plain.ideal_bytes > folded.ideal_bytes > fused.ideal_bytes
-    assert plain.live_peak_bytes > folded.live_peak_bytes >= fused.live_peak_bytes
+    assert plain.live_peak_bytes > folded.live_peak_bytes
+    if device == "cuda":
+        assert folded.live_peak_bytes >= fused.live_peak_bytes
+
+
+def test_without_kernels_fused_blocks_of_the_cpu_are_not_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What would run in their place is no fused path; those of other devices are counted."""
+    monkeypatch.setattr(counts, "missing", lambda device: "no compiler")
+    with pytest.raises(RuntimeError, match="counted by their kernels: no compiler"):
+        counts_of("resnet18", transform="fused")
+    counts_of("resnet18", workload=replace(SMALL, device="cuda"), transform="fused")
 
 
 def test_real_model_counts_as_its_meta_twin() -> None:

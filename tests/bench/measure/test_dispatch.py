@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 from torchvision import models
 
-from bench.measure.dispatch import Call, Watch, meta_twin, on_meta
+from bench.measure.dispatch import Call, Watch, blank_twin, meta_twin, on_meta
 from bench.measure.liveness import LiveBytes
 from bench.measure.traffic import Traffic
 from se_models import PLACEMENTS, SEConfig, SqueezeExcitation, with_se
 from se_models.config import Placement
+from se_models.fused import fold
 
 FLOAT = 4  # bytes
 LONG = 8
@@ -123,6 +124,38 @@ def test_freed_memory_is_no_longer_alive() -> None:
     assert live.now_bytes == 0  # the input too is gone by now
 
 
+def test_what_nobody_has_made_was_there_all_along() -> None:
+    """A weight that no module tells of counts once, and from the start, not from its first use."""
+
+    class Late(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.kept = [torch.zeros(4)]
+
+        def forward(self, x: Tensor) -> Tensor:
+            large = x.repeat(3).sum()
+            return self.kept[0] + large + self.kept[0]
+
+    _, live = watch(Late(), torch.zeros(10))
+    assert live.peak_bytes == (4 + 10 + 30 + 1) * FLOAT
+
+
+def test_weights_in_layouts_of_onednn_are_read_and_alive() -> None:
+    """Their storage is oneDNN's own; each value has as many bytes as ever."""
+
+    class Packed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.zeros(16, 16).to_mkldnn()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + self.weight.to_dense()
+
+    traffic, live = watch(Packed(), torch.zeros(16, 16))
+    assert traffic.ideal_bytes == (2 + 3) * 256 * FLOAT
+    assert live.peak_bytes == 4 * 256 * FLOAT
+
+
 def test_resnet18_peak_is_what_memtracker_says() -> None:
     """ResNet-18 at batch 2 has 60,845,888 live bytes on both devices, and a label is 8 more."""
     model = models.resnet18().eval()
@@ -147,15 +180,19 @@ HALF, LAST = torch.bfloat16, torch.channels_last
 def test_meta_is_as_the_cpu(
     placement: Placement, dtype: torch.dtype, memory_format: torch.memory_format
 ) -> None:
-    """In every placement, dtype and layout meta tensors show what the CPU does, byte for byte."""
+    """In every placement, dtype and layout meta tensors show what the CPU does, byte for byte.
+
+    Whether BatchNorm is folded or not.
+    """
     trunk = models.resnet18(num_classes=10)
     model = with_se(trunk, SEConfig(placement, reduction=4)).eval()
     twin = meta_twin(model, dtype=dtype, memory_format=memory_format)
     model = model.to(dtype=dtype).to(memory_format=memory_format)
     example = torch.zeros(2, 3, 33, 33, dtype=dtype).to(memory_format=memory_format)
-    on_cpu, on_twin = watch(model, example), watch(twin, example.to("meta"))
-    assert vars(on_cpu[0]) == vars(on_twin[0])
-    assert on_cpu[1].peak_bytes == on_twin[1].peak_bytes
+    for either in (lambda each: each, lambda each: fold(each, keep_state=False)):
+        on_cpu, on_twin = watch(either(model), example), watch(either(twin), example.to("meta"))
+        assert vars(on_cpu[0]) == vars(on_twin[0])
+        assert on_cpu[1].peak_bytes == on_twin[1].peak_bytes
 
 
 def test_modules_are_called_as_ever_afterwards() -> None:
@@ -234,3 +271,14 @@ def test_twin_leaves_the_model_alone() -> None:
     meta_twin(model)
     assert all(parameter.device.type == "cpu" for parameter in model.parameters())
     assert next(model.parameters()).requires_grad
+
+
+def test_a_twin_on_the_cpu_is_all_zeros() -> None:
+    """Of meta tensors, too, in their dtype; what is there already is left as it is."""
+    model = tiny_network()
+    blank = blank_twin(meta_twin(model), "cpu")
+    assert {name: (tensor.shape, tensor.dtype) for name, tensor in blank.state_dict().items()} == {
+        name: (tensor.shape, tensor.dtype) for name, tensor in model.state_dict().items()
+    }
+    assert not any(tensor.any() for tensor in blank.state_dict().values())
+    assert blank_twin(model, "cpu") is model
