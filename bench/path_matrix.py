@@ -9,10 +9,18 @@ import pandas as pd
 from bench.stats import Interval
 from bench.table import is_disturbed
 from bench.trial import EXECUTORS, TRANSFORMS, Path
-from se_models.config import PLACEMENTS, SEConfig
+from se_models.config import PLACEMENTS, Placement, SEConfig
 
 REDUCTION = 16
 CONTROL, TRUNK = "control", "plain trunk"
+PUBLISHED: Placement = "standard"
+_PUBLISHED_SE = SEConfig(PUBLISHED, REDUCTION).label
+# What `called_and_held` tells of a trunk and of SE as published, each column in its unit.
+_TOLD = {
+    "operators": ("operators", 1.0),
+    "live MiB": ("live_peak_bytes", 2.0**-20),
+    "resident MiB": ("resident_growth_bytes", 2.0**-20),
+}
 _EAGER = Path().label
 _UNKNOWN = "–"
 
@@ -104,6 +112,30 @@ def percentage(found: Interval, *, is_disturbed: bool) -> str:
     return f"{estimate} [{found.low:+.1f}, {found.high:+.1f}]" if found.is_bounded else estimate
 
 
+def called_and_held(rows: pd.DataFrame) -> pd.DataFrame:
+    """A line per path: operators, live-byte peak and resident growth, of the trunk and of SE.
+
+    Args:
+        rows: as for `over_trunk`; SE is ``standard``.
+
+    Returns:
+        Text: bytes in MiB; a dash where a path has no such number.
+    """
+
+    def line(own: pd.DataFrame) -> dict[str, str]:
+        networks: dict[str, pd.DataFrame] = {
+            TRUNK: own[own["placement"] == "none"],
+            PUBLISHED: own[own["se"] == _PUBLISHED_SE],
+        }
+        return {
+            f"{told}, {name}": _scaled(network, column, factor)
+            for told, (column, factor) in _TOLD.items()
+            for name, network in networks.items()
+        }
+
+    return _lines(rows, line)
+
+
 def _lines(rows: pd.DataFrame, line: Callable[[pd.DataFrame], dict[str, str]]) -> pd.DataFrame:
     paths: Iterable[str] = sorted(rows["path"].unique(), key=path_order)
     return pd.DataFrame([{"path": path, **line(rows[rows["path"] == path])} for path in paths])
@@ -121,6 +153,12 @@ def _each(rows: pd.DataFrame, cell: Callable[[pd.DataFrame], str]) -> dict[str, 
         for placement in PLACEMENTS
         if placement != "none"
     }
+
+
+def _scaled(rows: pd.DataFrame, column: str, factor: float) -> str:
+    """A number of the only row, whole."""
+    value = None if rows.empty else rows.iloc[0][column]
+    return _UNKNOWN if value is None or pd.isna(value) else f"{factor * float(value):.0f}"
 
 
 def _cell(row: pd.Series, quantity: str) -> str:

@@ -10,7 +10,14 @@ from bench.documents.kernels import CONTROL, rates
 from bench.documents.markdown import table
 from bench.documents.path_against_path import over_other_paths
 from bench.ledger import Ledger
-from bench.path_matrix import REDUCTION, latencies, over_eager, over_trunk, work_of
+from bench.path_matrix import (
+    REDUCTION,
+    called_and_held,
+    latencies,
+    over_eager,
+    over_trunk,
+    work_of,
+)
 from bench.path_summary import PATHS_NOTE, by_path, failed_paths
 from bench.summary import setting_line
 from bench.trial import Path
@@ -19,12 +26,18 @@ from se_models.config import PLACEMENTS, SEConfig
 # What README shows of all that was measured.
 SHOWN = ("resnet50", 1, "contiguous")
 FUSED, FLOOR = Path("fused").label, "floor of fused"
+_HELD = (
+    "Operators called one by one, the most bytes alive in tensors at once, and what a process grows"
+    " by, in MiB:"
+)
 
 
 def markdown(
     frame: pd.DataFrame, kernels: pd.DataFrame | None, ledger: Ledger | None = None
 ) -> str:
     """For every network and workload: SE over the trunk by each path, and all over eager's trunk.
+
+    Beside them latencies, and what each path calls and holds.
 
     Args:
         frame: of `bench.table.trials_frame`.
@@ -47,13 +60,15 @@ def markdown(
             "Latency in ms, by the trunk's median in its own path:",
             table(latencies(rows)),
             *([] if ledger is None else _fused_over_others(ledger, rows)),
+            _HELD,
+            table(called_and_held(rows)),
             *failed_paths(rows),
         ]
     return "\n\n".join(sections) + "\n"
 
 
 def summary(frame: pd.DataFrame) -> str:
-    """A line per path of one network and workload."""
+    """A line per path of one network and workload: times, then what it calls and holds."""
     every = list(works(frame))
     chosen = [rows for rows in every if _about(rows) == SHOWN] or every
     if not chosen:
@@ -61,7 +76,7 @@ def summary(frame: pd.DataFrame) -> str:
     rows = chosen[0]
     sections = [
         f"**{setting_line(rows, with_path=False)}**", PATHS_NOTE, table(by_path(rows)),
-        *failed_paths(rows),
+        _HELD, table(called_and_held(rows)), *failed_paths(rows),
     ]  # fmt: skip
     return "\n\n".join(sections) + "\n"
 

@@ -8,6 +8,7 @@ import pytest
 from bench.path_matrix import (
     CONTROL,
     TRUNK,
+    called_and_held,
     latencies,
     over_eager,
     over_trunk,
@@ -71,6 +72,24 @@ def test_latencies_are_milliseconds() -> None:
     assert cell(made, "fused", TRUNK) == f"{trunk * 1e3:.1f}"
     assert cell(made, "fused", "inner") == f"{inner * 1e3:.1f}"
     assert (cell(made, "fused", "post"), cell(made, "eager", "inner")) == ("crashed", "–")
+
+
+def test_operators_and_memory_are_those_of_trunk_and_published_se() -> None:
+    """By each path, bytes in MiB; a dash where nothing was counted, weighed or asked for."""
+    frame = table()
+    trunk, standard = frame["placement"] == "none", frame["se"] == "standard-r16"
+    fused = frame["path"] == "fused"
+    names = ["operators", "live_peak_bytes", "resident_growth_bytes"]
+    frame.loc[fused & trunk, names] = [55, 200 * 2**20, 2**30]
+    frame.loc[fused & standard, names] = [None, 201 * 2**20, None]
+    made = called_and_held(frame[fused | ~standard]).set_index("path")
+    assert list(made.columns) == [
+        f"{told}, {name}"
+        for told in ("operators", "live MiB", "resident MiB")
+        for name in (TRUNK, "standard")
+    ]
+    assert list(made.loc["fused"]) == ["55", "–", "200", "201", "1024", "–"]
+    assert list(made.loc["eager"])[1::2] == ["–"] * 3
 
 
 def test_what_is_missing_says_why() -> None:

@@ -20,13 +20,13 @@ def several() -> pd.DataFrame:
     return pd.concat([large, deep], ignore_index=True)
 
 
-def test_each_network_and_workload_has_three_tables() -> None:
-    """SE over its path's trunk, all over eager's trunk, and latencies, below its heading."""
+def test_each_network_and_workload_has_four_tables() -> None:
+    """SE over its trunk, all over eager's trunk, latencies, and what is called and held."""
     text = markdown(several(), None)
     headings = [line for line in text.splitlines() if line.startswith("### ")]
     assert [heading.split(" on ")[0] for heading in headings] == ["### resnet18", "### resnet50"]
-    assert text.count("| path ") == 6
-    assert text.count("| fused ") == 6
+    assert text.count("| path ") == 8
+    assert text.count("| fused ") == 8
     assert "nan" not in text
 
 
@@ -35,6 +35,13 @@ def test_readme_shows_a_deep_network_alone() -> None:
     assert summary(several()).startswith("**resnet50 on ")
     first = several()
     assert summary(first[first["architecture"] == "resnet18"]).startswith("**resnet18 on ")
+
+
+def test_readme_shows_what_paths_call_and_hold() -> None:
+    """Below their times, a line per path."""
+    text = summary(several())
+    assert text.count("| path ") == text.count("| fused ") == 2
+    assert "resident MiB, standard" in text
 
 
 def test_one_path_is_nothing_to_show() -> None:
