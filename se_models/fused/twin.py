@@ -27,8 +27,9 @@ class Twin(nn.Module):
         model: a ResNet of torchvision's or of this package, in eval mode, of
             float32, bfloat16, float16 or float64; it is untouched.
         keep_state: keep a copy of the model, so that the twin can tell its
-            state dict, take another, and move. Without it the twin holds no
-            tensor but those it computes with.
+            state dict, take another, and move. Without it the twin holds its
+            own tensors alone: plain ones, which any input can be computed with,
+            and beside them those that it has laid out for inputs that came.
 
     Shape:
         ``(B, 3, H, W)`` to ``(B, classes)``.
