@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from bench.documents.kernels import CONTROL, rates
+from bench.documents.kernels import control_rate
 from bench.documents.markdown import table
 from bench.documents.path_against_path import over_other_paths
 from bench.ledger import Ledger
@@ -104,9 +104,8 @@ def _floor(rows: pd.DataFrame, kernels: pd.DataFrame) -> dict[str, str] | None:
     """
     fused = rows[rows["path"] == FUSED]
     trunk = fused[fused["placement"] == "none"]
-    setting = tuple(rows.iloc[0][name] for name in ("architecture", "batch", "layout"))
-    rate = rates(kernels)
-    if trunk.empty or pd.isna(trunk["latency_s"].iloc[0]) or setting not in rate.columns:
+    rate = control_rate(kernels, rows.iloc[0])
+    if rate is None or trunk.empty or pd.isna(trunk["latency_s"].iloc[0]):
         return None
     base = trunk.iloc[0]
     cells = {"path": FLOOR}
@@ -114,8 +113,7 @@ def _floor(rows: pd.DataFrame, kernels: pd.DataFrame) -> dict[str, str] | None:
         found = fused[fused["se"] == SEConfig(placement, REDUCTION).label]
         if placement != "none" and len(found):
             added = float(found["ideal_bytes"].iloc[0]) - float(base["ideal_bytes"])
-            floor_s = added / float(rate.loc[CONTROL, setting])
-            cells[placement] = f"{100 * floor_s / float(base['latency_s']):.1f}"
+            cells[placement] = f"{100 * added / rate / float(base['latency_s']):.1f}"
     return cells
 
 

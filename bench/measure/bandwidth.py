@@ -1,13 +1,18 @@
-"""What the fused kernels reach of the memory's bandwidth: ``python -m bench.measure.bandwidth``.
+"""What the fused kernels reach of this machine: ``python -m bench.measure.bandwidth``.
 
-Each kernel runs on the feature maps that the blocks of an architecture have,
-beside torch's own ``add_``, which moves three bytes for each that it computes
-and computes next to nothing: what it reaches is what this machine gives a map
-of that size, in whichever cache it lies. All run once in a round, in balanced
-order, on maps that the kernel before left warm; told is the median over
-rounds. Bytes are those that must move if nothing is read or written twice. The
-fused plain network is timed beside them, so that a kernel's time can be told as
-a share of it.
+For each network the operators are noted that its fused twins call on this CPU, of the
+plain network and of the placements of SE, and how often. Each is then called by
+itself on the tensors that the twin gave it, beside one of torch's own on as much:
+``add_`` on the map, which moves three bytes for each that it computes and computes
+next to nothing, or, where it multiplies matrices, torch's product of the same
+shapes. All that have the same one beside them run once in a round, in balanced order,
+each behind a call of its own that is not timed and leaves its tensors in whichever
+cache they fit. Told are the median of torch's own, and that times the median of a
+kernel's ratios to it within rounds. Bytes are those that must move if nothing is read
+or written again without need. The fused plain network is timed too, so that times can
+be told as shares of it.
+
+It takes some minutes.
 """
 
 from __future__ import annotations
@@ -23,43 +28,71 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 import se_models
 from bench.cpus import default_threads
+from bench.environment import describe_machine
 from bench.files import replacing
 from bench.measure import subject
-from bench.measure.subject import MEMORY_FORMATS
+from bench.measure.allocator import keep_freed_memory
+from bench.measure.controls import CONTROL, Control, control_of
+from bench.measure.operator_calls import Called, calls_of
 from bench.order import balanced_orders
+from bench.stats import Array
 from bench.trial import Layout, Trial, Variant, Workload
-from se_models.config import Architecture
-from se_models.fused import fuse, operators
+from se_models.config import Architecture, Placement, SEConfig
+from se_models.fused import fuse
 from se_models.fused.kernels import load
-from se_models.squeeze_excitation import SqueezeExcitation
+from se_models.resnet import se_modules
 
 KERNELS = "kernels.csv"
 OUT = Path("results/fused")
-CONTROL, TRUNK = "add_", "plain trunk"
+TRUNK = "plain trunk"
 ARCHITECTURES: tuple[Architecture, ...] = ("resnet18", "resnet50")
 LAYOUTS: tuple[Layout, ...] = ("contiguous", "channels_last")
 BATCHES = (1, 8)
+SIZE = 224
+# `prenorm` calls what `standard` does, with a factor and a summand for each channel besides.
+TWINS: tuple[Placement, ...] = ("none", "standard", "pre", "post", "identity", "inner")
 ROUNDS = 60
 FORWARDS = 15  # of a plain trunk
 # A sample lasts at least this long, so that the clock's own cost is nothing beside it.
 SAMPLE_S = 5e-4
+# The bias of SE's second layer, of which the sigmoid is one in float32.
+_OPEN = 20.0
+
+Call = Callable[[], object]
 
 
 @dataclass(frozen=True)
-class Kernel:
-    """A call on a map, and the bytes it must move."""
+class Measured:
+    """A kernel on one map: how often each twin calls it so, what a call moves and takes."""
 
-    name: str
-    call: Callable[[], object]
-    moved_bytes: int | None
+    kernel: str
+    map: Sequence[int]
+    times: dict[Placement, int]
+    seconds: float
+    moved_bytes: int | None = None
+    flops: int | None = None
+    control: Control | None = None
+    control_seconds: float | None = None
+
+    def row(self) -> dict[str, object]:
+        """Of ``kernels.csv``."""
+        control = self.control
+        return {
+            "kernel": self.kernel, "map": "x".join(map(str, self.map)),
+            **{placement: self.times.get(placement, 0) for placement in TWINS},
+            "moved_bytes": self.moved_bytes, "flops": self.flops, "seconds": self.seconds,
+            "control": None if control is None else control.name,
+            "control_bytes": None if control is None else control.moved_bytes,
+            "control_seconds": self.control_seconds,
+        }  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure all maps; leave ``kernels.csv`` in --out."""
+    """Measure all calls; leave ``kernels.csv`` in --out."""
     parser = argparse.ArgumentParser(
         prog="python -m bench.measure.bandwidth",
         description=__doc__,
@@ -71,6 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if not load(torch.device("cpu")):
         raise SystemExit("there are no kernels to measure")
+    keep_freed_memory()  # or kernels that allocate would be timed with the pages of what they make
     torch.set_num_threads(options.threads)
     rows = list(_rows(options.threads, options.rounds))
     options.out.mkdir(parents=True, exist_ok=True)
@@ -82,27 +116,37 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _rows(threads: int, rounds: int) -> Iterator[dict[str, object]]:
+    machine, trunks = describe_machine().cpu, subject.Trunks()
     for architecture, layout, batch in product(ARCHITECTURES, LAYOUTS, BATCHES):
-        setting = {
-            "architecture": architecture, "layout": layout, "batch": batch, "threads": threads,
-        }  # fmt: skip
+        workload = Workload(layout=layout, batch=batch, size=SIZE, threads=threads)
         print(f"{architecture}, {layout}, batch {batch}", flush=True)
-        for (channels, side), blocks in maps_of(architecture).items():
-            kernels = kernels_on((batch, channels, side, side), layout)
-            for kernel, seconds in zip(kernels, measured(kernels, rounds), strict=True):
-                yield {
-                    **setting, "channels": channels, "side": side, "blocks": blocks,
-                    "kernel": kernel.name, "moved_bytes": kernel.moved_bytes, "seconds": seconds,
-                }  # fmt: skip
-        trunk = trunk_on(architecture, batch, layout)
-        (seconds,) = measured([trunk], FORWARDS)
-        yield {
-            **setting, "channels": None, "side": None, "blocks": None,
-            "kernel": trunk.name, "moved_bytes": None, "seconds": seconds,
-        }  # fmt: skip
+        for measured in _measured(architecture, workload, rounds, trunks):
+            yield {
+                "architecture": architecture, "layout": layout, "batch": batch, "size": SIZE,
+                "dtype": workload.dtype, "threads": threads, "machine": machine, **measured.row(),
+            }  # fmt: skip
 
 
-def maps_of(architecture: Architecture, size: int = 224) -> Counter[tuple[int, int]]:
+def _measured(
+    architecture: Architecture, workload: Workload, rounds: int, trunks: subject.Trunks
+) -> Iterator[Measured]:
+    def twin(placement: Placement) -> nn.Module:
+        return open_twin(Trial(Variant(architecture, SEConfig(placement)), workload), trunks)
+
+    for (channels, side), blocks in maps_of(architecture, workload.size).items():
+        sums = Control(CONTROL, (workload.batch, channels, side, side))
+        (seconds,) = np.median(samples([sums.prepared()], rounds), axis=1)
+        times = dict.fromkeys(TWINS, blocks)
+        yield Measured(CONTROL, sums.shape[1:], times, seconds, sums.moved_bytes)
+    trunk, example = twin("none"), subject.build_example(workload)
+    (seconds,) = np.median(samples([lambda: trunk(example)], FORWARDS), axis=1)
+    yield Measured(TRUNK, (), {"none": 1}, seconds)
+    calls = calls_of(((placement, twin(placement)) for placement in TWINS), example)
+    for control, alike in by_control(calls).items():
+        yield from _beside(control, alike, rounds)
+
+
+def maps_of(architecture: Architecture, size: int) -> Counter[tuple[int, int]]:
     """Channels and side of every block's output, and how many blocks have it."""
     with torch.device("meta"):
         model: nn.Module = getattr(se_models, architecture)()
@@ -118,65 +162,58 @@ def maps_of(architecture: Architecture, size: int = 224) -> Counter[tuple[int, i
 
 
 @torch.no_grad()
-def kernels_on(shape: tuple[int, int, int, int], layout: Layout) -> list[Kernel]:
-    """Torch's own first, then the fused ones, then SE's tail as eager has it."""
-    batch, channels = shape[:2]
+def open_twin(trial: Trial, trunks: subject.Trunks) -> nn.Module:
+    """The fused network of a trial, its gates one, whatever they are given.
 
-    def drawn() -> Tensor:
-        return torch.rand(shape).contiguous(memory_format=MEMORY_FORMATS[layout])
-
-    x, shortcut = drawn(), drawn()
-    se = SqueezeExcitation(channels)
-    by_unit = se.fc2.weight.t().contiguous().t()  # as a twin lays them out
-    weights = (se.fc1.weight, se.fc1.bias, by_unit, se.fc2.bias, None)
-    means = torch.rand(batch, channels)
-    gate = torch.rand(batch, channels)
-    once = x.numel() * x.itemsize
-    layers = sum(each.numel() * each.itemsize for each in se.parameters())
-    return [
-        Kernel(CONTROL, lambda: x.add_(shortcut, alpha=0), 3 * once),
-        Kernel("squeeze", lambda: operators.squeeze(x, False), once),
-        Kernel("excite", lambda: operators.excite(means, *weights), layers),
-        Kernel("tail_", lambda: operators.tail_(x, shortcut, None, None, None), 3 * once),
-        Kernel("tail_, gate", lambda: operators.tail_(x, shortcut, gate, None, None), 3 * once),
-        Kernel(
-            "tail_squeeze_",
-            lambda: operators.tail_squeeze_(x, shortcut, None, None, None),
-            3 * once,
-        ),
-        Kernel("scale", lambda: operators.scale(x, gate, 1), 2 * once),
-        Kernel("SE, add, ReLU in eager", lambda: se(x).add_(shortcut).relu_(), 8 * once),
-    ]
+    An operator that is called again and again in place would else make what it gates
+    vanish, and arithmetic on the smallest numbers of all is slow.
+    """
+    model, _ = subject.build(trial, trunks)
+    for _, block in se_modules(model):
+        assert block.se.fc2.bias is not None
+        block.se.fc2.weight.zero_()
+        block.se.fc2.bias.fill_(_OPEN)
+    return fuse(model, keep_state=False)
 
 
-@torch.no_grad()
-def trunk_on(architecture: Architecture, batch: int, layout: Layout) -> Kernel:
-    """The whole plain network, fused: what a kernel's time is a share of."""
-    workload = Workload(layout=layout, batch=batch)
-    model, example = subject.build(Trial(Variant(architecture), workload), subject.Trunks())
-    fused = fuse(model)
-    return Kernel(TRUNK, lambda: fused(example), None)
+def by_control(calls: Sequence[Called]) -> dict[Control, list[Called]]:
+    """All that have the same one of torch's own beside them."""
+    found: dict[Control, list[Called]] = {}
+    for called in calls:
+        found.setdefault(control_of(called.call), []).append(called)
+    return found
+
+
+def _beside(control: Control, alike: Sequence[Called], rounds: int) -> Iterator[Measured]:
+    control_s, *each_s = samples([control.prepared(), *(each.call for each in alike)], rounds)
+    median_s = float(np.median(control_s))
+    for called, own_s in zip(alike, each_s, strict=True):
+        call, seconds = called.call, float(np.median(own_s / control_s)) * median_s
+        yield Measured(
+            call.label, call.first.shape[1:], called.times, seconds, call.moved_bytes, call.flops,
+            control, median_s,
+        )  # fmt: skip
 
 
 @torch.inference_mode()
-def measured(kernels: Sequence[Kernel], rounds: int) -> list[float]:
-    """The median seconds of one call of each."""
-    calls = [_calls_per_sample(kernel) for kernel in kernels]
-    samples_s: list[list[float]] = [[] for _ in kernels]
-    for order in islice(balanced_orders(len(kernels), seed=0), rounds):
+def samples(calls: Sequence[Call], rounds: int) -> Array:
+    """Seconds of one call of each in every round ``(calls, rounds)``, in balanced order."""
+    repeats = [_calls_per_sample(call) for call in calls]
+    samples_s = np.empty((len(calls), rounds))
+    for number, order in enumerate(islice(balanced_orders(len(calls), seed=0), rounds)):
         for place in order:
-            call = kernels[place].call
+            calls[place]()
             started = time.perf_counter()
-            for _ in range(calls[place]):
-                call()
-            samples_s[place].append((time.perf_counter() - started) / calls[place])
-    return [float(np.median(each)) for each in samples_s]
+            for _ in range(repeats[place]):
+                calls[place]()
+            samples_s[place, number] = (time.perf_counter() - started) / repeats[place]
+    return samples_s
 
 
-def _calls_per_sample(kernel: Kernel) -> int:
-    kernel.call()
+def _calls_per_sample(call: Call) -> int:
+    call()
     started = time.perf_counter()
-    kernel.call()
+    call()
     return max(1, round(SAMPLE_S / (time.perf_counter() - started)))
 
 

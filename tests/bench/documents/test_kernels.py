@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import pandas as pd
+import pytest
 
 from bench.documents import kernels
-from bench.documents.kernels import CONTROL, EXCITE, GATED_TAIL, PLAIN_TAIL, SQUEEZE, markdown
-from bench.measure import bandwidth
+from bench.documents.kernels import CONTROL, PRODUCT, TRUNK, control_rate, markdown
+from bench.measure import bandwidth, controls, operator_calls
 
-# Milliseconds of a call on each of two maps, and of the gigabytes that it moves.
+MACHINE = "Intel(R) Xeon(R) Processor @ 2.60GHz"
+# Of each call: how often the plain twin, the one as published and that of `pre` make it; the
+# megabytes it moves, the megaflops, its time in ms, and the control's megabytes and time in ms.
 CALLS = {
-    CONTROL: (0.3, 3), SQUEEZE: (0.2, 1), EXCITE: (0.08, 0.1), PLAIN_TAIL: (0.4, 3),
-    GATED_TAIL: (0.48, 3), kernels.EAGER: (1.4, 8),
-}  # fmt: skip
+    "tail_, shortcut": (2, 0, 1, (3, 0, 0.4), (CONTROL, 3, 0.3)),
+    "squeeze_excite_tail_, shortcut": (0, 2, 0, (4, 0, 0.5), (CONTROL, 3, 0.3)),
+    "excite_scale": (0, 0, 1, (2, 0, 0.25), (CONTROL, 3, 0.3)),
+    "pointwise": (1, 1, 0, (2, 100, 0.5), (PRODUCT, 2, 0.4)),
+}
 
 
 def frame() -> pd.DataFrame:
-    """A network of two maps, the first of two blocks, the second of one and half as large."""
+    """A network for one image and for eight, which take eight times as long."""
     rows = []
     for batch in (1, 8):
-        setting = {"architecture": "resnet18", "layout": "contiguous", "batch": batch, "threads": 2}
-        for (side, blocks), (name, (ms, moved)) in product(((56, 2), (28, 1)), CALLS.items()):
-            size = side / 56 * batch
+        workload = {
+            "architecture": "resnet18", "layout": "contiguous", "batch": batch, "size": 224,
+            "dtype": "float32", "threads": 4, "machine": MACHINE, "map": "64x56x56",
+        }  # fmt: skip
+        for side, blocks in ((1, 2), (0.5, 1)):
             rows.append(
-                {**setting, "channels": 64, "side": side, "blocks": blocks, "kernel": name,
-                 "moved_bytes": moved * 1e6 * size, "seconds": ms * 1e-3 * size}
+                {**workload, "kernel": CONTROL, "none": blocks, "standard": blocks, "pre": blocks,
+                 "moved_bytes": 3e6 * side * batch, "flops": 0, "seconds": 3e-4 * side * batch}
             )  # fmt: skip
-        rows.append({**setting, "kernel": kernels.TRUNK, "seconds": 0.025 * batch})
+        rows.append({**workload, "kernel": TRUNK, "none": 1, "seconds": 0.02 * batch})
+        for name, (none, standard, pre, own, (control, control_mb, control_ms)) in CALLS.items():
+            moved_mb, mflop, ms = own
+            rows.append(
+                {**workload, "kernel": name, "none": none, "standard": standard, "pre": pre,
+                 "moved_bytes": moved_mb * 1e6 * batch, "flops": mflop * 1e6 * batch,
+                 "seconds": ms * 1e-3 * batch, "control": control,
+                 "control_bytes": control_mb * 1e6 * batch,
+                 "control_seconds": control_ms * 1e-3 * batch}
+            )  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -38,23 +52,57 @@ def line(text: str, start: str) -> list[str]:
 
 
 def test_bandwidth_is_bytes_over_time_beside_the_control() -> None:
-    """Over all maps together, each as often as the network has it."""
+    """Of the same maps, in percent; and who calls it."""
     text = markdown(frame())
-    assert line(text, f"`{CONTROL}`")[1:] == ["10.0 (100)"] * 2
-    assert line(text, f"`{SQUEEZE}`")[1:] == ["5.0 (50)"] * 2
-    assert line(text, f"`{PLAIN_TAIL}`")[1:] == ["7.5 (75)"] * 2
+    assert line(text, f"`{CONTROL}`")[1:] == ["all", *["10.0 (100)"] * 2]
+    assert line(text, "`tail_, shortcut`")[1:] == ["none, pre", *["7.5 (75)"] * 2]
+    assert line(text, "`squeeze_excite_tail_, shortcut`")[1:] == ["standard", *["8.0 (80)"] * 2]
 
 
-def test_the_cost_of_se_is_told_in_parts_and_beside_its_floor() -> None:
-    """Two and a half maps: mean, layers and gate; the floor is a third of the control's time."""
-    text = markdown(frame())
-    assert line(text, "resnet18, batch 1, contiguous")[1:] == [
-        "0.50", "0.20", "0.20", "0.90 (3.6)", "0.25 (1.0)", "2.50 (10.0)", "25.00",
+def test_products_are_told_by_their_arithmetic_too() -> None:
+    """GFLOP/s, GB/s, and the share of the time that torch's product takes."""
+    assert line(markdown(frame()), "`pointwise`")[1:] == [
+        "none, standard", *["200, 4.0 (80)"] * 2
     ]  # fmt: skip
+
+
+def test_a_kernel_counts_as_often_as_the_twin_that_calls_it_most() -> None:
+    """Over all maps together: ten megabytes in 1.2 ms twice, and as much in 0.4 ms once."""
+    table = frame()
+    small = table[(table["kernel"] == "tail_, shortcut") & (table["batch"] == 1)]
+    small = small.assign(none=0, pre=1, moved_bytes=10e6, seconds=0.4e-3)
+    text = markdown(pd.concat([table, small], ignore_index=True))
+    # 2 x 3 + 10 megabytes in 2 x 0.4 + 0.4 ms, beside 9 in 0.9.
+    assert line(text, "`tail_, shortcut`")[2] == "13.3 (133)"
+
+
+def test_what_is_not_called_has_no_number() -> None:
+    """A batch whose twins do without a kernel leaves its cell empty."""
+    table = frame()
+    table = table[(table["kernel"] != "excite_scale") | (table["batch"] == 1)]
+    assert line(markdown(table), "`excite_scale`")[2:] == ["8.0 (80)", "–"]
+
+
+def test_the_cost_of_se_is_that_of_the_calls_it_adds_and_spares() -> None:
+    """Of the twins themselves; the floor is their bytes at the control's rate."""
+    assert line(markdown(frame()), "resnet18, batch 1, contiguous")[1:] == [
+        # Two calls of 0.5 ms in the place of two of 0.4; 2 MB more at 10 GB/s, of 20 ms.
+        "1.00", "-0.80", "0.20 (1.0)", "0.20 (1.0)",
+        # One of 0.25 more, and of 0.4 and 0.5 each one fewer.
+        "-0.65 (-3.2)", "20.00",
+    ]  # fmt: skip
+
+
+def test_a_table_of_another_form_is_refused() -> None:
+    """The error names what it lacks, and the command that makes it anew."""
+    older = frame().drop(columns=["machine", "control"])
+    for refused in (lambda: markdown(older), lambda: control_rate(older, frame().iloc[0])):
+        with pytest.raises(ValueError, match=r"lacks machine, control: `nox -s bandwidth`"):
+            refused()
 
 
 def test_the_names_are_those_of_what_is_measured() -> None:
     """The two sides of the table may not import each other."""
-    measured = [each.name for each in bandwidth.kernels_on((1, 16, 4, 4), "contiguous")]
-    assert set(CALLS) <= set(measured)
-    assert (kernels.CONTROL, kernels.TRUNK) == (bandwidth.CONTROL, bandwidth.TRUNK)
+    assert (kernels.CONTROL, kernels.PRODUCT) == (controls.CONTROL, controls.PRODUCT)
+    assert kernels.TRUNK == bandwidth.TRUNK
+    assert kernels.PACKED == operator_calls.PACKED
