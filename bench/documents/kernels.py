@@ -73,17 +73,17 @@ def control_rate(frame: pd.DataFrame, workload: pd.Series) -> float | None:
 
     Args:
         frame: as for `markdown`.
-        workload: architecture, batch and layout.
+        workload: architecture, batch, layout, size, dtype, threads and machine.
 
     Returns:
-        None where it was not measured for that workload.
+        None where it was not measured for that workload, on that machine.
 
     Raises:
         ValueError: if the frame is of another form.
     """
     check(frame)
     maps = frame[frame["kernel"] == CONTROL]
-    for name in _SETTING:
+    for name in _WORKLOAD:
         maps = maps[maps[name] == workload[name]]
     return None if maps.empty else _rate(maps["moved_bytes"], maps["seconds"], maps["none"])
 

@@ -100,7 +100,8 @@ def _fused_over_others(ledger: Ledger, rows: pd.DataFrame) -> list[str]:
 def _floor(rows: pd.DataFrame, kernels: pd.DataFrame) -> dict[str, str] | None:
     """What the bytes that SE adds to a fused forward take, at the rate of torch's ``add_``.
 
-    In percent of the fused trunk's time; None where either was not measured.
+    In percent of the fused trunk's time; None where either was not measured, the rate for
+    this very workload and on this machine.
     """
     fused = rows[rows["path"] == FUSED]
     trunk = fused[fused["placement"] == "none"]

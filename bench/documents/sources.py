@@ -37,7 +37,7 @@ DOCUMENTS = {
     Path("docs/coverage.md"): (COVERAGE,),
     Path("docs/proof.md"): (PROOF, PLUGIN),
     Path("docs/pytest.md"): (PLUGIN, PLUGIN_SHOWN),
-    Path("docs/paths.md"): (PATHS / RECORDS,),
+    Path("docs/paths.md"): (PATHS / RECORDS, KERNELS),
     Path("docs/fused.md"): (KERNELS,),
     Path("docs/gpu.md"): (CUBINS, EMULATED, PREDICTED),
 }

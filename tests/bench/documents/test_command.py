@@ -10,7 +10,7 @@ import pytest
 
 from bench.documents.command import fill, main, pack_recordings
 from bench.documents.headline import headline
-from bench.documents.sources import COVERAGE, CPU, unpacked
+from bench.documents.sources import COVERAGE, CPU, DOCUMENTS, KERNELS, PATHS, unpacked
 from bench.line_files import content, opened_for_lines
 from bench.run.run_file import RECORDS
 from tests.bench.plots.synthetic import few, with_overhead
@@ -44,6 +44,11 @@ def test_a_changed_experiment_makes_its_document_stale(
         "run `nox -s readme`",
         f"docs/coverage.md does not follow from {COVERAGE}: run `nox -s readme`",
     ]
+
+
+def test_a_stale_page_is_told_with_all_that_it_is_made_from() -> None:
+    """The floors of docs/paths.md follow from the kernels' table, not from the records alone."""
+    assert DOCUMENTS[Path("docs/paths.md")] == (PATHS / RECORDS, KERNELS)
 
 
 def test_a_changed_record_makes_tables_and_plots_stale(

@@ -93,6 +93,21 @@ def test_the_cost_of_se_is_that_of_the_calls_it_adds_and_spares() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"architecture": "resnet34"}, {"batch": 2}, {"layout": "channels_last"}, {"size": 64},
+        {"dtype": "bfloat16"}, {"threads": 1}, {"machine": "another"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_rate_holds_for_its_own_workload_and_machine(change: dict[str, object]) -> None:
+    """Whatever else differs, it was not measured."""
+    workload = frame().iloc[0]
+    assert control_rate(frame(), workload) == pytest.approx(10e9)
+    assert control_rate(frame(), pd.Series({**workload, **change})) is None
+
+
 def test_a_table_of_another_form_is_refused() -> None:
     """The error names what it lacks, and the command that makes it anew."""
     older = frame().drop(columns=["machine", "control"])

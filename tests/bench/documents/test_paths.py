@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import pytest
 
@@ -71,3 +73,13 @@ def test_the_floor_of_fused_is_that_of_its_bytes() -> None:
     (line,) = (each for each in text.splitlines() if each.startswith(f"| {FLOOR} "))
     assert [cell.strip() for cell in line.strip("|").split("|")][2:] == ["0.5"] * 6
     assert FLOOR not in markdown(frame.assign(architecture="resnet34"), kernels())
+
+
+@pytest.mark.parametrize(
+    "change", [{"size": 64}, {"dtype": "bfloat16"}, {"threads": 1}, {"machine": "another"}], ids=str
+)
+def test_a_floor_is_of_the_rate_of_its_own_workload(change: dict[str, Any]) -> None:
+    """What another size, dtype, number of threads or machine reaches is nothing to go by."""
+    frame = table().assign(noise_low_pct=None, noise_high_pct=None)
+    assert FLOOR in markdown(frame, kernels())
+    assert FLOOR not in markdown(frame.assign(**change), kernels())
