@@ -56,5 +56,5 @@ def _warn(device_type: str, reason: str) -> None:
         f"se_models has no kernels for fused blocks on this {device_type}, so they run in plain "
         f"PyTorch, which saves little: {reason}",
         RuntimeWarning,
-        stacklevel=7,  # whoever called fuse()
+        stacklevel=8,  # whoever called fuse()
     )
