@@ -13,6 +13,7 @@ import argparse
 import copy
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -215,8 +216,13 @@ def sanitizer(_device: torch.device) -> Lines:
             environment=environment,
         )  # fmt: skip
         if done.returncode:
-            raise WrongError(f"compute-sanitizer's {check}: {done.stdout.strip()[-300:]}")
+            raise WrongError(f"compute-sanitizer's {check}: {_last_words(done)}")
         yield f"{check} finds nothing"
+
+
+def _last_words(done: subprocess.CompletedProcess[str]) -> str:
+    """Of a tool, which prints what it finds, and of the checks under it, which fail on stderr."""
+    return "\n".join(text for each in (done.stdout, done.stderr) if (text := each.strip()[-300:]))
 
 
 def _fused(device: torch.device) -> tuple[torch.nn.Module, torch.Tensor]:

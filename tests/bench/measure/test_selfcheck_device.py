@@ -185,6 +185,15 @@ def test_what_compute_sanitizer_finds_is_told(
         next(found)
 
 
+def test_a_check_that_fails_under_compute_sanitizer_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """By the reason that it gives on stderr, behind what the tool prints."""
+    _tool(tmp_path, "echo no errors; echo FAILED: scale is off >&2; exit 1", monkeypatch)
+    with pytest.raises(WrongError, match="memcheck: no errors\nFAILED: scale is off"):
+        list(sanitizer(CPU))
+
+
 def test_a_sanitizer_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """At its time limit, and told by its check."""
     _tool(tmp_path, "sleep 60", monkeypatch)
