@@ -86,6 +86,8 @@ class Memory(_Line, frozen=True, tag="memory"):
     Of paths other than eager PyTorch, the peak of running what was prepared. On
     a GPU the peak is that of the allocator's tensors, beside what it had
     reserved for them, and what of that lies in the private pools of CUDA graphs.
+    A graph's peak is that of its capture, since its replays write where the
+    capture's tensors lay, though the allocator counts them as free.
     """
 
     trial: Trial

@@ -16,8 +16,10 @@ rides beside other paths, minus one, in percent. ``prepare_s`` is what it took f
 the model to its first output the first time, when no compiled code was found:
 the most of all visits. ``wrong_by`` is the most by which an output was off
 float64. ``resident_growth_bytes`` and ``device_peak_bytes`` leave preparing out, but
-for the eager path. Operators and bytes are those of eager execution; for executors
-that do not call operators one by one they are missing.
+for the eager path and, of the latter, for capturing a CUDA graph: replays write
+where the capture's tensors lay. ``device_pool_bytes`` is what the graph's pool has
+reserved for that, a part of ``device_reserved_bytes``. Operators and bytes are those
+of eager execution; for executors that do not call operators one by one they are missing.
 On a GPU ``host_s`` is what launching a forward takes, and ``device_s`` what its kernels
 take when they need not wait for launches: the larger one bounds it.
 ``p50_s``, ``p95_s`` and ``p99_s`` are of the own times.

@@ -3,17 +3,21 @@
 Of eager PyTorch it is the peak over building and running. To transform, to
 compile or to export takes many times what running takes, once; so by other
 paths it is the peak of running what was prepared, of its preparation no more
-than what that leaves behind. A runtime loads an export, which another process
-has made, and has no model of torch's beside it.
+than what that leaves behind. A CUDA graph's replays allocate nothing, and write where
+its capture's tensors lay: its peak is that of capturing it, the warm-up included.
+A runtime loads an export, which another process has made, and has no model of
+torch's beside it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
+from torch import nn
 
 from bench.measure.paths import Forward, executor_of, transformed
 from bench.measure.paths.compiled import keep_code_in
@@ -56,9 +60,7 @@ def _on_cuda(trial: Trial) -> Memory:
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     before, reserved = torch.cuda.memory_allocated(), torch.cuda.memory_reserved()
-    forward = _started(trial, OnnxExport())
-    if not trial.path.is_plain:
-        torch.cuda.reset_peak_memory_stats()
+    forward = _captured(trial) if trial.path.executor == "cuda_graph" else _run_once(trial)
     _go_on(forward)
     return Memory(
         trial,
@@ -67,6 +69,19 @@ def _on_cuda(trial: Trial) -> Memory:
         device_reserved_bytes=torch.cuda.max_memory_reserved() - reserved,
         device_pool_bytes=forward.pool_bytes if isinstance(forward, StaticForward) else 0,
     )
+
+
+def _captured(trial: Trial) -> Forward:
+    """The trial's forward as a graph; the peak since is that of capturing it."""
+    return _started(trial, OnnxExport(), torch.cuda.reset_peak_memory_stats)
+
+
+def _run_once(trial: Trial) -> Forward:
+    """The trial's forward; the peak since is that of running it, and of building it if eager."""
+    forward = _started(trial, OnnxExport())
+    if not trial.path.is_plain:
+        torch.cuda.reset_peak_memory_stats()
+    return forward
 
 
 def _growth_in_fork(trial: Trial, kept: Path) -> int | None:
@@ -116,13 +131,17 @@ def _warm_path(trial: Trial, kept: Path) -> None:
             executor_of(trial.path, OnnxExport(kept / "tiny.onnx")).prepare(*tiny_network())
 
 
-def _started(trial: Trial, export: OnnxExport) -> Forward:
-    """The trial's forward, of the export if that is made; it has run once."""
-    model = build_shapes(trial.variant) if export.is_made else build_blank(trial)
+def _started(trial: Trial, export: OnnxExport, ahead: Callable[[], None] = lambda: None) -> Forward:
+    """The trial's forward, of the export if that is made; it has run once.
+
+    ``ahead`` is called between the model's transform and the executor's part.
+    """
+    model: nn.Module = build_shapes(trial.variant) if export.is_made else build_blank(trial)
     with torch.no_grad():
-        forward = executor_of(trial.path, export).prepare(
-            transformed(model, trial.path.transform), build_example(trial.workload)
-        )
+        model = transformed(model, trial.path.transform)  # what it was made of is let go
+        example = build_example(trial.workload)
+        ahead()
+        forward = executor_of(trial.path, export).prepare(model, example)
     with torch.inference_mode():
         forward()
     return forward
