@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
+from msgspec.structs import replace
 from scipy.special import stdtrit
 
 from bench.grid import Grid, plan_blocks
@@ -20,11 +23,17 @@ LABELS = {"standard-r4": 0.05, "standard-r16": 0.0}
 
 
 def table(
-    *, processes: int, sd: float, control: float = 0.0, rounds: tuple[float, ...] = (1.0,)
+    *,
+    processes: int,
+    sd: float,
+    control: float = 0.0,
+    rounds: tuple[float, ...] = (1.0,),
+    apart_s: Callable[[int, int], tuple[float, float]] | None = None,
 ) -> pd.DataFrame:
     """Of visits of some rounds; r = 4 costs 5 %, r = 16 nothing, the control what is said.
 
-    ``rounds`` is what the trunk's time is multiplied by in each round of a visit.
+    ``rounds`` is what the trunk's time is multiplied by in each round of a visit,
+    ``apart_s`` what host and device take, by the numbers of the visit and of the arm.
     """
     rng = np.random.default_rng(0)
     ledger = Ledger(Planned(trial) for trial in GRID.trials())
@@ -34,7 +43,12 @@ def table(
     ]
     for number in range(processes):
         name, wrong_by = f"visit {number}", (0.0,) * len(BLOCK.arms)
-        ledger.add(Block(BLOCK.key, name, name, 0, BLOCK.arms, (), wrong_by, 1, 0.0))
+        block = Block(BLOCK.key, name, name, 0, BLOCK.arms, (), wrong_by, 1, 0.0)
+        if apart_s is not None:
+            taken = [apart_s(number, place) for place in range(len(BLOCK.arms))]
+            host_s, device_s = zip(*taken, strict=True)
+            block = replace(block, arm_host_s=host_s, arm_device_s=device_s)
+        ledger.add(block)
         times = tuple(
             1 + cost + (rng.normal(0, sd) if place else 0.0) for place, cost in enumerate(costs)
         )
@@ -99,3 +113,18 @@ def test_what_was_measured_in_a_breakdown_alone_is_marked_and_decides_nothing() 
     assert set(measured["disturbed"]) == {True}
     assert set(verdicts(frame).values()) == {"undecided"}
     assert set(table(processes=8, sd=0.002).drop("none")["disturbed"]) == {False}
+
+
+def test_host_and_device_are_told_by_their_medians() -> None:
+    """Of each arm over all visits; where they were not told apart, they are missing."""
+    frame = table(
+        processes=3,
+        sd=0.002,
+        apart_s=lambda visit, arm: (arm + (1.0, 7.0, 2.0)[visit], arm + (0.5, 0.1, 0.2)[visit]),
+    )
+    trials = [arm.trial.variant.se.label for arm in BLOCK.arms]
+    for se in ("standard-r4", "standard-r16"):
+        assert frame.loc[se, "host_s"] == 2.0 + trials.index(se)
+        assert frame.loc[se, "device_s"] == 0.2 + trials.index(se)
+    assert frame.loc["none", "host_s"] == 2.0
+    assert table(processes=3, sd=0.002)[["host_s", "device_s"]].isna().all(axis=None)

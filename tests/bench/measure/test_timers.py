@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from bench.measure.timers import CUDA_BATCH_S, CudaEventTimer, WallTimer, timer_for
+from tests.bench.events import FakeEvent
 
 
 def test_the_wall_timer_times_one_forward() -> None:
@@ -21,29 +22,6 @@ def test_the_wall_timer_times_one_forward() -> None:
 
     assert WallTimer().time(forward) >= 0.02
     assert len(calls) == 1
-
-
-class FakeEvent:
-    """A CUDA event on a clock that the test advances: 1 ms a forward."""
-
-    clock_ms = 0.0
-
-    def __init__(self, *, enable_timing: bool) -> None:
-        assert enable_timing
-        self.at_ms: float | None = None
-        self.is_synchronized = False
-
-    def record(self) -> None:
-        self.at_ms, self.is_synchronized = FakeEvent.clock_ms, False
-
-    def synchronize(self) -> None:
-        self.is_synchronized = True
-
-    def elapsed_time(self, end: FakeEvent) -> float:
-        assert end.is_synchronized
-        assert end.at_ms is not None
-        assert self.at_ms is not None
-        return end.at_ms - self.at_ms
 
 
 @pytest.mark.parametrize(("forward_ms", "forwards"), [(0.1, 20), (1.0, 2), (30.0, 1)])
