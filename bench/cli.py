@@ -94,8 +94,8 @@ def _parser() -> argparse.ArgumentParser:
     selfcheck.add_argument("--device", choices=DEVICES, default="cuda")
     selfcheck.add_argument(
         "--out", type=Path, metavar="DIR",
-        help="folder of the report, records, tables and plots (default: results/ and the device's "
-        "name)",
+        help="folder of the report, records, tables and plots (default: results/ and the GPU's "
+        "name, or results/selfcheck-cpu)",
     )  # fmt: skip
     selfcheck.add_argument("--checks-only", action="store_true", help="measure nothing")
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from bench import limited
 from bench.environment import has_cuda
 from bench.options import axes_given, grid_from, with_given
-from bench.trial import DTYPES, LAYOUTS
+from bench.trial import DTYPES, LAYOUTS, Device
 from bench.waiting import variables
 
 if TYPE_CHECKING:
@@ -54,8 +54,7 @@ def run(options: argparse.Namespace) -> int:
 
 def selfcheck(options: argparse.Namespace) -> int:
     """Check the fast path on a device, then measure it there."""
-    name = _gpu() if options.device == "cuda" and options.out is None else options.device
-    out = options.out or Path("results") / re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    out = options.out or Path("results") / _own_folder(options.device)
     checks = ["bench.measure.selfcheck", "--device", options.device, "--out", str(out)]
     code = limited.run(
         [sys.executable, "-m", *checks], name="the process of checks", minutes=_CHECKS_MINUTES
@@ -69,6 +68,13 @@ def selfcheck(options: argparse.Namespace) -> int:
         "compile,fused+compile", "--out", str(out),
     )  # fmt: skip
     return subprocess.call([sys.executable, "-m", *grid])
+
+
+def _own_folder(device: Device) -> str:
+    """The GPU's name, to be committed; results/cpu holds a run that is, so the CPU's is another."""
+    if device == "cpu":
+        return "selfcheck-cpu"
+    return re.sub(r"[^a-z0-9]+", "-", _gpu().lower()).strip("-")
 
 
 def _gpu() -> str:

@@ -103,24 +103,32 @@ def _without(device: Device) -> str | None:
 
 
 def _checks(options: argparse.Namespace) -> dict[str, Callable[[torch.device], Lines]]:
-    if options.kernels_only:
-        return {"loading": loading, "kernels": kernels}
     checks: dict[str, Callable[[torch.device], Lines]] = {
-        "versions": versions, "loading": loading, "kernels": kernels, "networks": networks,
+        "device": named, "versions": versions, "loading": loading, "kernels": kernels,
     }  # fmt: skip
+    if options.kernels_only:
+        return checks
+    checks["networks"] = networks
     if options.device == "cuda":
         checks |= {"stream": stream, "capture": captured, "sanitizer": sanitizer}
     return checks
 
 
+def named(device: torch.device) -> Lines:
+    """On what all is checked; CUDA's version below is torch's own, and says nothing of it."""
+    if device.type == "cuda":
+        major, minor = torch.cuda.get_device_capability(device)
+        yield f"{torch.cuda.get_device_name(device)}, sm_{major}{minor}"
+    else:
+        yield device.type
+
+
 def versions(device: torch.device) -> Lines:
-    """What is checked, and by what it was compiled."""
+    """By what it was compiled."""
     yield f"torch {torch.__version__}, CUDA {torch.version.cuda}"
     if device.type == "cuda":
         from cuda.bindings import nvrtc
 
-        major, minor = torch.cuda.get_device_capability(device)
-        yield f"{torch.cuda.get_device_name(device)}, sm_{major}{minor}"
         yield "NVRTC " + ".".join(map(str, nvrtc.nvrtcVersion()[1:]))
 
 

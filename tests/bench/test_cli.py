@@ -87,6 +87,17 @@ def test_the_self_checks_folder_has_the_name_of_torchs_gpu(monkeypatch: pytest.M
     assert checks[-2:] == ["--out", str(Path("results/nvidia-a100-sxm4-80gb"))]
 
 
+def test_checks_of_the_cpu_stay_out_of_committed_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    """results/cpu holds a run that is committed; the default folder is one that git ignores."""
+    called = stand_in_for_checks(monkeypatch)
+    assert main(["selfcheck", "--device", "cpu", "--checks-only"]) == 0
+    (checks,) = called
+    folder = checks[checks.index("--out") + 1]
+    assert folder == str(Path("results/selfcheck-cpu"))
+    ignored = Path(__file__).parents[2] / ".gitignore"
+    assert f"{Path(folder).as_posix()}/" in ignored.read_text().splitlines()
+
+
 def test_checks_that_do_not_finish_are_a_failure(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -36,13 +36,15 @@ def test_kernels_that_do_not_load_are_a_failure(
 ) -> None:
     """Of a device that is there: the exit code is 1, the reason is told, nothing is run instead."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(selfcheck, "versions", lambda _device: iter(["torch, sm_90"]))
+    monkeypatch.setattr(selfcheck, "named", lambda _device: iter(["NVIDIA H100, sm_90"]))
+    monkeypatch.setattr(selfcheck, "versions", lambda _device: iter(["torch"]))
     monkeypatch.setattr(selfcheck, "missing", lambda _type: "kernels.cu for sm_90: error: no")
     monkeypatch.setattr(selfcheck, "kernels", None)
     assert main(["--device", "cuda", "--out", str(tmp_path), *more]) == 1
     told = "FAILED: there are no kernels for cuda: kernels.cu for sm_90: error: no\n"
     assert capsys.readouterr().err == told
-    assert (tmp_path / REPORT).read_text().endswith(told)
+    report = (tmp_path / REPORT).read_text()
+    assert report == f"device: NVIDIA H100, sm_90\nversions: torch\n{told}"
 
 
 def test_loading_comes_after_versions_and_before_the_kernels(
@@ -53,7 +55,15 @@ def test_loading_comes_after_versions_and_before_the_kernels(
         monkeypatch.setattr(selfcheck, name, lambda _device: iter(["done"]))
     assert main(["--device", "cpu", "--out", str(tmp_path)]) == 0
     names = [line.partition(":")[0] for line in (tmp_path / REPORT).read_text().splitlines()]
-    assert names == ["versions", "loading", "kernels", "networks"]
+    assert names == ["device", "versions", "loading", "kernels", "networks"]
+
+
+def test_a_report_begins_with_what_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU by its name and architecture; the CPU, so that its report is not taken for a GPU's."""
+    assert list(selfcheck.named(CPU)) == ["cpu"]
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _device: "NVIDIA H100")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: (9, 0))
+    assert list(selfcheck.named(torch.device("cuda"))) == ["NVIDIA H100, sm_90"]
 
 
 def test_a_machine_without_bindings_is_a_failure(
@@ -89,7 +99,8 @@ def test_whatever_a_check_raises_is_a_failure(
     monkeypatch.setattr(selfcheck, "versions", fails)
     assert main(["--device", "cpu", "--out", str(tmp_path)]) == 1
     assert capsys.readouterr().err == f"FAILED: {told}\n"
-    assert (tmp_path / REPORT).read_text() == f"versions: one is right\nFAILED: {told}\n"
+    report = (tmp_path / REPORT).read_text()
+    assert report == f"device: cpu\nversions: one is right\nFAILED: {told}\n"
 
 
 def test_a_report_that_is_not_whole_says_so(
@@ -104,7 +115,8 @@ def test_a_report_that_is_not_whole_says_so(
     monkeypatch.setattr(selfcheck, "versions", ended)
     with pytest.raises(KeyboardInterrupt):
         main(["--device", "cpu", "--out", str(tmp_path)])
-    assert (tmp_path / REPORT).read_text() == "versions: one is right\nversions: NOT FINISHED\n"
+    report = (tmp_path / REPORT).read_text()
+    assert report == "device: cpu\nversions: one is right\nversions: NOT FINISHED\n"
 
 
 def test_a_forward_on_another_stream_is_the_same(device: Device) -> None:
