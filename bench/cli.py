@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import commands, texts
-from bench.options import add_effort, add_grid, add_out, percent, seconds
+from bench.options import add_budget, add_effort, add_grid, add_out, percent, seconds
 from bench.trial import DEVICES
 
 # What is wrong with a path that was given; other OSErrors are the machine's.
@@ -97,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         help="folder of the report, records, tables and plots (default: results/ and the GPU's "
         "name, or results/selfcheck-cpu)",
     )  # fmt: skip
+    add_budget(selfcheck, "as bench run's, 70s for each block of up to 6 variants")
     selfcheck.add_argument("--checks-only", action="store_true", help="measure nothing")
 
     predict = subparsers.add_parser(

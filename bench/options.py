@@ -99,13 +99,8 @@ def add_grid(
 
 def add_effort(parser: argparse.ArgumentParser) -> None:
     effort = parser.add_argument_group("how well, and how long")
-    effort.add_argument(
-        "--budget",
-        type=seconds,
-        metavar="TIME",
-        help="wall time for measuring latency, such as 90s, 10m or 1h, workers' start-up and what "
-        "earlier runs spent included (default: 70s for each block of up to 6 variants, and more "
-        "where paths take long to prepare)",
+    add_budget(
+        effort, "70s for each block of up to 6 variants, and more where paths take long to prepare"
     )
     effort.add_argument(
         "--precision",
@@ -128,6 +123,16 @@ def add_effort(parser: argparse.ArgumentParser) -> None:
         default=get_args(Quantity),
         metavar="LIST",
         help=f"what to find out, from {','.join(get_args(Quantity))} (default: all)",
+    )
+
+
+def add_budget(parser: argparse._ActionsContainer, default: str) -> None:
+    parser.add_argument(
+        "--budget",
+        type=seconds,
+        metavar="TIME",
+        help="wall time for measuring latency, such as 90s, 10m or 1h, workers' start-up and what "
+        f"earlier runs spent included (default: {default})",
     )
 
 

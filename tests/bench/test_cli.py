@@ -12,10 +12,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench import commands, environment, limited
+from bench import commands, environment, limited, texts
 from bench.cli import main
-from bench.grid import LATE_STAGE, Grid
+from bench.grid import LATE_STAGE, Grid, plan_blocks
 from bench.options import add_grid, grid_from, seconds
+from bench.run.schedule import default_budget_s
 
 
 def grid_of(*flags: str) -> Grid:
@@ -109,10 +110,8 @@ def test_checks_that_do_not_finish_are_a_failure(
     assert capsys.readouterr().err.endswith(told)
 
 
-def test_the_self_check_measures_every_dtype_layout_and_path(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """By a run whose flags are understood, once all checks have passed."""
+def measured_by_selfcheck(monkeypatch: pytest.MonkeyPatch, *flags: str) -> list[str]:
+    """The command that measures, once all checks have passed."""
     called: list[list[str]] = []
 
     def passed(command: list[str]) -> int:
@@ -121,18 +120,44 @@ def test_the_self_check_measures_every_dtype_layout_and_path(
 
     monkeypatch.setattr(subprocess, "call", passed)
     checked = stand_in_for_checks(monkeypatch)
-    assert main(["selfcheck", "--device", "cuda", "--out", str(tmp_path)]) == 0
+    assert main(["selfcheck", "--out", "there", *flags]) == 0
     (checks,), (measured,) = checked, called
     assert "bench.measure.selfcheck" in checks
     assert measured[1:4] == ["-m", "bench", "run"]
-    out = measured.index("--out")
-    assert measured[out + 1] == str(tmp_path)
-    grid = grid_of(*measured[4:out])
-    assert set(grid.dtypes) == {"float32", "float16", "bfloat16"}
+    return measured[4:]
+
+
+def test_the_self_check_measures_graphs_and_large_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a run whose flags are understood, in both layouts, into the folder that was asked for."""
+    *flags, out, folder = measured_by_selfcheck(monkeypatch)
+    assert (out, folder) == ("--out", "there")
+    grid = grid_of(*flags)
+    assert grid.devices == ("cuda",)
+    assert grid.batches == (1, 256)
     assert set(grid.layouts) == {"contiguous", "channels_last"}
-    assert {path.label for path in grid.paths} == {
-        "eager", "folded", "fused", "cuda_graph", "fused+cuda_graph", "compile", "fused+compile",
-    }  # fmt: skip
+    labels = {path.label for path in grid.paths}
+    assert labels == {"eager", "fused", "cuda_graph", "fused+cuda_graph"}
+
+
+@pytest.mark.parametrize("device", ["cuda", "cpu"])
+def test_the_self_check_ends_within_the_time_that_is_told(
+    device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of a GPU as the schedule has it, in help and on the page; nothing takes an hour."""
+    flags = measured_by_selfcheck(monkeypatch, "--device", device)[:-2]
+    minutes = default_budget_s(plan_blocks(grid_of(*flags).trials())) / 60
+    assert minutes < 60
+    if device == "cuda":
+        page = Path(__file__).parents[2] / "docs" / "gpu.md"
+        for text in (texts.SELFCHECK, page.read_text(encoding="utf-8")):
+            assert f"latency takes about {minutes:.0f} minutes" in " ".join(text.split())
+            assert f"ended after {commands._CHECKS_MINUTES}" in " ".join(text.split())
+
+
+def test_the_self_checks_measuring_takes_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same as a run's, which gets it in seconds."""
+    assert measured_by_selfcheck(monkeypatch, "--budget", "10m")[-2:] == ["--budget", "600.0s"]
+    assert seconds("600.0s") == 600
 
 
 def test_late_stage_variants_belong_to_the_default_choice_alone() -> None:
