@@ -92,8 +92,8 @@ SELFCHECK = """\
 Check the fast path on a device, then measure it there.
 
 Versions, every kernel against float64, fused networks of every placement, a
-stream of its own, a captured forward replayed with changing inputs, NVIDIA's
-compute-sanitizer where it is installed: the first check that fails ends all.
+stream of its own, a captured forward replayed with changing inputs, two of either
+at once, NVIDIA's compute-sanitizer where it is installed: the first check that fails ends all.
 Only then ResNet-18 and -50 are measured into --out, ready to be committed: eager
 and fused, each also as a CUDA graph, in both layouts, float16 at batch 1 and 256.
 

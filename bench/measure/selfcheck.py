@@ -2,9 +2,9 @@
 
 Checks come before any time is taken, and the first that fails ends all: what
 the machine is, whether its kernels load, every kernel against float64, a stream
-that is not the default one, a captured forward replayed with changing inputs,
-NVIDIA's compute-sanitizer where it is installed. Nothing but the report in
---out is written, line by line, and it says so until it is whole.
+that is not the default one, a captured forward replayed with changing inputs, two
+of either at once, NVIDIA's compute-sanitizer where it is installed. Nothing but
+the report in --out is written, line by line, and it says so until it is whole.
 """
 
 from __future__ import annotations
@@ -25,27 +25,21 @@ import torch
 from bench import limited
 from bench.measure import subject
 from bench.measure.agreement import Agreement, agreements
+from bench.measure.checks import SIZE, Lines, WrongError
+from bench.measure.queued import at_once, captured, stream
 from bench.trial import DEVICES, Device, Trial, Variant, Workload
 from bench.trial import Path as RunPath
 from se_models.config import PLACEMENTS, SEConfig
-from se_models.fused import capture, fuse
+from se_models.fused import fuse
 from se_models.fused.kernels import missing
 
 REPORT = "selfcheck.txt"
 # The last line of the report of a process that has crashed, or was ended at its time limit.
 _UNFINISHED = "NOT FINISHED"
-REPLAYS = 200
 # How far a fused network may be from the float64 one, as max|a - b| / max|b|, in float32.
 NETWORK_TOLERANCE = 1e-4
-_SIZE = 64
 # For each of compute-sanitizer's runs, which make everything many times slower.
 SANITIZER_MINUTES = 15.0
-
-Lines = Iterator[str]
-
-
-class WrongError(RuntimeError):
-    """A check has failed; says which, and by how much."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -110,7 +104,8 @@ def _checks(options: argparse.Namespace) -> dict[str, Callable[[torch.device], L
         return checks
     checks["networks"] = networks
     if options.device == "cuda":
-        checks |= {"stream": stream, "capture": captured, "sanitizer": sanitizer}
+        checks |= {"stream": stream, "capture": captured, "at once": at_once}
+        checks["sanitizer"] = sanitizer
     return checks
 
 
@@ -167,7 +162,7 @@ def networks(device: torch.device) -> Lines:
     trunks = subject.Trunks()
     for placement in PLACEMENTS:
         for layout in subject.MEMORY_FORMATS:
-            workload = Workload(layout=layout, batch=2, size=_SIZE)
+            workload = Workload(layout=layout, batch=2, size=SIZE)
             trial = Trial(Variant("resnet18", SEConfig(placement)), workload, RunPath())
             model, example = subject.build(trial, trunks)
             exact = copy.deepcopy(model).double()(example.double())
@@ -177,34 +172,6 @@ def networks(device: torch.device) -> Lines:
             if not off <= NETWORK_TOLERANCE:
                 raise WrongError(f"fused {placement}, {layout} is off by {off:.2g}")
         yield f"{placement}: fused as in eager, both layouts"
-
-
-@torch.no_grad()
-def stream(device: torch.device) -> Lines:
-    """A forward on a stream of its own is the one on the default stream."""
-    model, example = _fused(device)
-    expected = model(example)
-    aside = torch.cuda.Stream(device)
-    aside.wait_stream(torch.cuda.current_stream(device))
-    with torch.cuda.stream(aside):
-        output = model(example)
-    torch.cuda.current_stream(device).wait_stream(aside)
-    if not torch.equal(output, expected):
-        raise WrongError("a forward on another stream differs")
-    yield "another stream, the very same output"
-
-
-@torch.no_grad()
-def captured(device: torch.device) -> Lines:
-    """Replays with changing inputs are the forwards that they stand for, time and again."""
-    model, example = _fused(device)
-    replayed = capture(model, example)
-    for number in range(REPLAYS):
-        images = torch.randn_like(example)
-        if not torch.equal(replayed(images), model(images)):
-            raise WrongError(f"replay {number + 1} of {REPLAYS} differs from a forward")
-    yield f"{REPLAYS} replays with changing inputs, the very same outputs"
-    yield f"{replayed.pool_bytes / 2**20:.1f} MiB in the graph's own pool"
 
 
 def sanitizer(_device: torch.device) -> Lines:
@@ -231,14 +198,6 @@ def sanitizer(_device: torch.device) -> Lines:
 def _last_words(done: subprocess.CompletedProcess[str]) -> str:
     """Of a tool, which prints what it finds, and of the checks under it, which fail on stderr."""
     return "\n".join(text for each in (done.stdout, done.stderr) if (text := each.strip()[-300:]))
-
-
-def _fused(device: torch.device) -> tuple[torch.nn.Module, torch.Tensor]:
-    """Fused SE-ResNet-18 and its input."""
-    workload = Workload(batch=2, size=_SIZE)
-    trial = Trial(Variant("resnet18", SEConfig("standard")), workload, RunPath())
-    model, example = subject.build(trial, subject.Trunks())
-    return fuse(copy.deepcopy(model).to(device)), example.to(device)
 
 
 @contextmanager

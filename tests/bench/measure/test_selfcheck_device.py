@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from bench.measure import selfcheck
-from bench.measure.selfcheck import REPORT, WrongError, captured, main, sanitizer, stream
-from se_models.fused import capture
-from tests.se_models.fused.cuda.stand_in import Device
+from bench.measure.checks import Lines, WrongError
+from bench.measure.queued import at_once, captured, stream
+from bench.measure.selfcheck import REPORT, kernels, loading, main, networks, sanitizer
 from tests.timing_out import hanging
 
 pytestmark = hanging(300)
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture
-def device(monkeypatch: pytest.MonkeyPatch) -> Device:
-    monkeypatch.setattr(selfcheck, "REPLAYS", 3)
-    monkeypatch.setattr(torch.cuda, "memory_snapshot", list, raising=False)
-    return Device(monkeypatch)
 
 
 @pytest.mark.parametrize("more", [(), ("--kernels-only",)])
@@ -119,51 +112,11 @@ def test_a_report_that_is_not_whole_says_so(
     assert report == "device: cpu\nversions: one is right\nversions: NOT FINISHED\n"
 
 
-def test_a_forward_on_another_stream_is_the_same(device: Device) -> None:
-    """It waits for the stream before, and that one for it."""
-    assert list(stream(CPU)) == ["another stream, the very same output"]
-    assert device.log == ["1 waits for 0", "0 waits for 1"]
-
-
-def test_a_forward_that_differs_on_another_stream_is_found(
-    device: Device, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As one that is launched where nobody waits for it."""
-
-    def forward(x: Tensor) -> Tensor:
-        return x + device.current.cuda_stream
-
-    monkeypatch.setattr(selfcheck, "_fused", lambda _device: (forward, torch.zeros(2)))
-    with pytest.raises(WrongError, match="a forward on another stream differs"):
-        list(stream(CPU))
-
-
-def test_replays_that_are_right_pass(device: Device) -> None:
-    """As many as there are to be, of inputs that change."""
-    told = list(captured(CPU))
-    assert told[0] == "3 replays with changing inputs, the very same outputs"
-    (graph,) = device.graphs
-    assert graph.replays == 3
-
-
-def test_a_replay_of_an_earlier_input_is_found(
-    device: Device, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By its number."""
-
-    def stale(model: Any, example: Tensor) -> Any:
-        forward = capture(model, example)
-        seen: list[Tensor] = []
-
-        def replay(x: Tensor) -> Tensor:
-            seen.append(x)
-            return forward(seen[0] if len(seen) == 2 else x)
-
-        return replay
-
-    monkeypatch.setattr(selfcheck, "capture", stale)
-    with pytest.raises(WrongError, match="replay 2 of 3 differs from a forward"):
-        list(captured(CPU))
+@pytest.mark.gpu
+@pytest.mark.parametrize("check", [loading, kernels, networks, stream, captured, at_once])
+def test_a_check_passes_on_a_device(check: Callable[[torch.device], Lines]) -> None:
+    """Each by itself, so that what fails first hides no other."""
+    assert list(check(torch.device("cuda")))
 
 
 def test_without_compute_sanitizer_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-_WAITS = ("aten::_local_scalar_dense", "aten::nonzero", "aten::equal")
+WAITS = ("aten::_local_scalar_dense", "aten::nonzero", "aten::equal")
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Graph:
         for function, *noted in self.calls:
             arguments, options, before = tree_map(_found, noted)
             after = function(*arguments, **options)
-            for kept, made in zip(_tensors(before), _tensors(after), strict=True):
+            for kept, made in zip(tensors(before), tensors(after), strict=True):
                 if kept.data_ptr() != made.data_ptr():
                     kept.copy_(made)
 
@@ -69,12 +69,12 @@ class _Recording(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> object:
-        if func._schema.name in _WAITS:
+        if func._schema.name in WAITS:
             self._graph.is_spoilt = True
             raise RuntimeError("operation not permitted when stream is capturing")
         made = func(*args, **(kwargs or {}))
-        outside = {_storage(each) for each in _tensors((args, kwargs))} - self._own.keys()
-        for each in _tensors(made):
+        outside = {_storage(each) for each in tensors((args, kwargs))} - self._own.keys()
+        for each in tensors(made):
             if _storage(each) not in outside:
                 self._own.setdefault(_storage(each), each)
         self._graph.calls.append((func, *tree_map(self._noted, (args, kwargs or {}, made))))
@@ -170,7 +170,7 @@ class Device:
         recording.spoil()
 
 
-def _tensors(values: object) -> list[Tensor]:
+def tensors(values: object) -> list[Tensor]:
     return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
 
 
