@@ -219,7 +219,7 @@ def _built(dtype: torch.dtype, flags: Sequence[str], source: Path = FOLDER) -> P
     """The kernels for a dtype, compiled unless they were before."""
     entries = "".join(f"ENTRY({name})\n" for name in kernels(dtype))
     flags = (*_FLAGS, *flags, f"-DSE_SCALAR={SCALARS[dtype]}")
-    sources = (*sorted(source.glob("*.cu*")), HERE / "emulator.h", HERE / "host.cpp")
+    sources = (*sorted(source.glob("*.cu*")), *sorted(HERE.glob("*.h")), HERE / "host.cpp")
     made_from = (*(each.read_text() for each in sources), entries, *flags, COMPILER)
     name = hashlib.sha256("\0".join(made_from).encode()).hexdigest()[:16]
     folder = platformdirs.user_cache_path("se_models") / "emulated"
