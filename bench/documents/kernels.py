@@ -16,7 +16,7 @@ _NAMES = {PACKED: "1x1 convolution by oneDNN"}
 _SETTING = ["architecture", "batch", "layout"]
 _WORKLOAD = [*_SETTING, "size", "dtype", "threads", "machine"]
 _COLUMNS = (
-    *_WORKLOAD, "kernel", "map", "none", "moved_bytes", "flops", "seconds", "control",
+    *_WORKLOAD, "kernel", "map", "none", "standard", "moved_bytes", "flops", "seconds", "control",
     "control_bytes", "control_seconds",
 )  # fmt: skip
 _UNKNOWN = "–"

@@ -84,7 +84,7 @@ class OperatorCall:
     @property
     def flops(self) -> int:
         """Two for each multiply-add; operators that have none count as nothing."""
-        if self.name == PACKED:
+        if self.name in CONVOLUTIONS:
             return 2 * prod(self.output_shape) * self.weight.numel() // self.output_shape[1]
         formula = flop_registry.get(self.operator.overloadpacket)
         if formula is None:

@@ -35,6 +35,7 @@ from se_models.config import Placement
 from se_models.fused.eligibility import BOTTLENECK
 from se_models.fused.excitation import Excitation
 from se_models.fused.folding import FoldedConv, affine, is_pointwise
+from se_models.fused.latest import KINDS
 from se_models.fused.operators import squeeze, tail_, tail_squeeze_
 from se_models.fused.packed import can_pack
 from se_models.fused.pointwise import can_take_along
@@ -58,6 +59,10 @@ class HandedOn(NamedTuple):
 class FusedBlock(nn.Module):
     """A residual block in any placement, plain ones included.
 
+    Args:
+        block: whose convolutions and norms are folded.
+        kinds: for how many shapes and strides of input weights that are laid out are kept.
+
     Attributes:
         wants_means: whether it needs the means of its input.
         tells_means: whether it is to tell the means of its output; the network sets it.
@@ -67,20 +72,20 @@ class FusedBlock(nn.Module):
 
     bias: Tensor | None
 
-    def __init__(self, block: BasicBlock | Bottleneck | SEBlock) -> None:
+    def __init__(self, block: BasicBlock | Bottleneck | SEBlock, *, kinds: int = KINDS) -> None:
         super().__init__()
         self.placement: Placement = block.placement if isinstance(block, SEBlock) else "none"
         conv, norm = block.conv2, block.bn2
         self.middle: FoldedConv | None = None
         if isinstance(block, BOTTLENECK):
-            self.middle = FoldedConv(conv, norm, packs=True)
+            self.middle = FoldedConv(conv, norm, kinds=kinds)
             conv, norm = block.conv3, block.bn3
         factor = bias = None
         if self.placement == "prenorm":
             factor, bias = affine(norm, wide(conv.weight.dtype))
             norm = None
-        self.first = FoldedConv(block.conv1, block.bn1, packs=True)
-        self.last = FoldedConv(conv, norm, packs=True)
+        self.first = FoldedConv(block.conv1, block.bn1, kinds=kinds)
+        self.last = FoldedConv(conv, norm, kinds=kinds)
         self.register_buffer("bias", bias, persistent=False)
         self.squeezes_ahead = self.placement in ("standard", "prenorm") and is_pointwise(conv)
         self.excitation: Excitation | None = None
@@ -89,7 +94,7 @@ class FusedBlock(nn.Module):
             self.excitation = Excitation(block.se, factor, ahead)
         self.downsample: FoldedConv | None = None
         if isinstance(block.downsample, nn.Sequential):
-            self.downsample = FoldedConv(*block.downsample, packs=True)
+            self.downsample = FoldedConv(*block.downsample, kinds=kinds)
         self.wants_means = self.placement in ("pre", "identity")
         self.tells_means = False
         self.hands_gate_on = False

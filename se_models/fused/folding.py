@@ -29,15 +29,14 @@ class FoldedConv(nn.Module):
     Args:
         conv: with zeros for padding.
         norm: in eval mode, with running statistics; None leaves ``conv`` as it is.
-        packs: lay the weights out once for the shape of the input, where that can be done.
+        kinds: for how many shapes and strides of input to keep weights that are laid out, where
+            that can be done; 0 lays none out.
     """
 
     weight: Tensor
     bias: Tensor | None
 
-    def __init__(
-        self, conv: nn.Conv2d, norm: nn.BatchNorm2d | None, *, packs: bool = False
-    ) -> None:
+    def __init__(self, conv: nn.Conv2d, norm: nn.BatchNorm2d | None, *, kinds: int = 0) -> None:
         super().__init__()
         weight = conv.weight.detach().clone()
         bias = None if conv.bias is None else conv.bias.detach().clone()
@@ -54,9 +53,9 @@ class FoldedConv(nn.Module):
         self.dilation = conv.dilation
         self.groups = conv.groups
         # In words a padding is none that can be packed for.
-        self._packs = packs and not isinstance(conv.padding, str)
+        self._kinds = 0 if isinstance(conv.padding, str) else kinds
         self._packed: dict[tuple[int, ...], PackedConvolution] = {}
-        self.is_product = packs and is_unpadded_pointwise(conv) and is_blocked(weight)
+        self.is_product = kinds > 0 and is_unpadded_pointwise(conv) and is_blocked(weight)
         self._product: PointwiseConvolution | None = None
 
     def forward(self, x: Tensor, *, relu: bool = False) -> Tensor:
@@ -95,7 +94,7 @@ class FoldedConv(nn.Module):
         """Whether ``scaled`` multiplies the weights rather than ``x``."""
         if isinstance(x.shape[0], torch.SymInt):
             return False  # a graph that is traced for any number of images must do for several
-        if self._packs and can_pack(x):
+        if self._kinds and can_pack(x):
             return False  # weights that differ at every call cannot have been packed
         if self.weight.dtype != wide(self.weight.dtype):
             return False  # the gate would have to be cast for them, a launch more than for the map
@@ -117,12 +116,13 @@ class FoldedConv(nn.Module):
         return self._product
 
     def _convolve(self, x: Tensor, stride: tuple[int, ...], *, relu: bool = False) -> Tensor:
-        if self._packs and can_pack(x):
+        if self._kinds and can_pack(x):
             assert not isinstance(self.padding, str)  # or it would not pack
             if stride not in self._packed:
                 made = PackedConvolution(
-                    self.weight, self.bias, stride, self.padding, self.dilation, self.groups
-                )
+                    self.weight, self.bias, stride, self.padding, self.dilation, self.groups,
+                    kinds=self._kinds,
+                )  # fmt: skip
                 # Or each of several threads would pack for itself.
                 self._packed.setdefault(stride, made)
             return self._packed[stride](x, relu=relu)

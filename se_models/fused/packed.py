@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from se_models.fused.latest import Latest
+from se_models.fused.latest import KINDS, Latest
 
 _mkldnn: Any = getattr(torch.ops, "mkldnn", None)
 _HAS_OPERATORS = hasattr(_mkldnn, "_convolution_pointwise")
@@ -31,6 +31,7 @@ class PackedConvolution:
         bias: of the outputs, or None.
         stride, padding, dilation: in height and width.
         groups: of channels.
+        kinds: how many shapes and strides that is.
     """
 
     def __init__(
@@ -41,12 +42,14 @@ class PackedConvolution:
         padding: Sequence[int],
         dilation: Sequence[int],
         groups: int,
+        *,
+        kinds: int = KINDS,
     ) -> None:
         self._weight = weight
         self._bias = bias
         self._stride, self._padding = list(stride), list(padding)
         self._dilation, self._groups = list(dilation), groups
-        self._kept = Latest[Tensor]()
+        self._kept = Latest[Tensor](kinds)
         # Threads that came at once would pack the same twice.
         self._packing = threading.Lock()
 

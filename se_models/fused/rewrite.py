@@ -82,7 +82,7 @@ class FusedResNet(Twin):
     def _rewritten(self, model: ResNet) -> nn.ModuleDict:
         load_kernels(model.conv1.weight.device)
         stages = (model.layer1, model.layer2, model.layer3, model.layer4)
-        blocks = [FusedBlock(block) for block in chain(*stages)]
+        blocks = [FusedBlock(block, kinds=self._kinds) for block in chain(*stages)]
         for block, successor in pairwise(blocks):
             block.tells_means = successor.wants_means
             block.hands_gate_on = successor.takes_pending_gate()
@@ -90,7 +90,7 @@ class FusedResNet(Twin):
         blocks[-1].map_is_read = not blocks[-1].tells_means
         return nn.ModuleDict(
             {
-                "conv1": FoldedConv(model.conv1, model.bn1, packs=True),
+                "conv1": FoldedConv(model.conv1, model.bn1, kinds=self._kinds),
                 "maxpool": copy.deepcopy(model.maxpool),
                 "blocks": nn.ModuleList(blocks),
                 "avgpool": copy.deepcopy(model.avgpool),
@@ -111,8 +111,8 @@ class FusedResNet(Twin):
         if features.dim() == 2:
             if not _is_global(self.avgpool):
                 raise RuntimeError(
-                    "avgpool must be the global mean that this twin's last block tells, without "
-                    f"hooks, got another {type(self.avgpool).__name__}: change it in the model, "
+                    "avgpool must be the global mean that this twin's last block tells, and have "
+                    f"no hooks, for it is not called, got {self.avgpool}: change it in the model, "
                     "and fuse anew"
                 )
             return self.fc(features.to(x.dtype))

@@ -30,9 +30,9 @@ _VECTORS = {
     "AVX2": ("-mavx2", "-mfma", "-mf16c"),
     "AVX512": ("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mfma", "-mf16c"),
 }
-# A place in a source, and what is wrong there. A compiler that is killed, a full disk or a missing
-# tool are told without one.
-_WRONG_SOURCE = re.compile(r"\S+:\d+:\d+: (fatal )?error: ")
+# A place in a source, and what is wrong there. A missing header and a full disk are told with a
+# place too, but as fatal; they, a missing tool and a compiler that is killed may be mended.
+_WRONG_SOURCE = re.compile(r"\S+:\d+:\d+: error: ")
 # What no process has loaded for so long is removed when a library is built.
 _UNUSED_S = 90 * 24 * 3600.0
 

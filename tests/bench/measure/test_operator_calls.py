@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torchvision.models.resnet import Bottleneck, ResNet
 
 from bench.measure.controls import CONTROL, PRODUCT, Control, control_of
@@ -93,6 +94,15 @@ def test_a_convolution_is_put_beside_the_product_of_its_pixels(stride: int, pixe
     control = control_of(call)
     assert control == Control(PRODUCT, (pixels, CHANNELS, 16))
     assert control.moved_bytes == moved
+
+
+def test_a_convolution_by_torch_has_the_arithmetic_of_its_groups() -> None:
+    """Where oneDNN is missing, twins call it."""
+    weight = drawn(6, 2, 3, 3)
+    twins: Any = [("none", lambda x: functional.conv2d(x, weight, groups=2)), ("pre", torch.relu)]
+    called = calls_of(twins, drawn(1, 4, 5, 5))
+    (call,) = (each.call for each in called if each.call.name == "convolution")
+    assert call.flops == 2 * 6 * 3 * 3 * 2 * 3 * 3
 
 
 def test_an_excitation_is_put_beside_its_two_products() -> None:

@@ -56,7 +56,7 @@ def test_how_long_building_took_is_kept(fake: Build) -> None:
     assert 0 < build.took_s() < 60
 
 
-WRONG = "FAILED: x.o\nkernels.cpp:3:10: fatal error: ATen/gone.h: No such file\nninja: stopped"
+WRONG = "FAILED: x.o\nkernels.cpp:3:10: error: 'gone' is not a member of 'at'\nninja: stopped"
 
 
 def test_without_a_compiler_nothing_is_started(
@@ -89,7 +89,7 @@ def test_sources_that_do_not_compile_are_tried_once(
     assert capsys.readouterr().err.count("building its CPU kernels") == 1
     (note,) = fake.library.parent.glob("*.failed")
     (reason,) = reasons
-    assert str(reason).startswith("kernels.cpp:3:10: fatal error: ATen/gone.h: No such file (")
+    assert str(reason).startswith("kernels.cpp:3:10: error: 'gone' is not a member of 'at' (")
     assert f"until {note} is removed" in str(reason)
     note.unlink()
     fake.said = None
@@ -118,8 +118,9 @@ def test_another_compiler_or_source_tries_again(
 @pytest.mark.parametrize(
     "said",
     ["c++: fatal error: Killed signal terminated program cc1plus", "Ninja is required",
-     "/tmp/x.s: fatal error: error writing to /tmp/x.o: No space left on device", ""],
-    ids=["killed", "no ninja", "disk full", "silent"],
+     "kernels.cpp:43:1: fatal error: error writing to /tmp/x.s: No space left on device",
+     "kernels.cpp:3:10: fatal error: omp.h: No such file or directory", ""],
+    ids=["killed", "no ninja", "disk full", "no header", "silent"],
 )  # fmt: skip
 def test_what_may_go_better_is_tried_by_every_process(said: str, fake: Build) -> None:
     """Where no source is to blame."""

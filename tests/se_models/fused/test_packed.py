@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from se_models.fused import packed
+from se_models.fused import fuse, packed
 from se_models.fused.folding import FoldedConv
 from se_models.fused.latest import KINDS
 from se_models.fused.packed import PackedConvolution, can_pack
@@ -43,7 +43,7 @@ needs_onednn = pytest.mark.skipif(
 @pytest.mark.parametrize("conv", CONVOLUTIONS, ids=str)
 def test_it_is_the_convolution(conv: nn.Conv2d, layout: Any, relu: bool) -> None:
     """Of any geometry, batch and layout, rectified or not; it comes as channels_last."""
-    folded = FoldedConv(conv, None, packs=True)
+    folded = FoldedConv(conv, None, kinds=KINDS)
     for batch in (1, 3):
         x = torch.randn(batch, conv.in_channels, 15, 13).contiguous(memory_format=layout)
         with torch.no_grad():
@@ -67,6 +67,19 @@ def test_a_shape_is_packed_for_once() -> None:
     assert [packs(x) for x in shapes] == [True] * KINDS
     assert [packs(x) for x in (shapes[0], another)] == [False, True]
     assert [packs(x) for x in (shapes[0], another, shapes[1])] == [False, False, True]
+
+
+@needs_onednn
+@pytest.mark.parametrize("kinds", [1, 3])
+@torch.no_grad()
+def test_a_twin_keeps_as_many_as_it_is_asked_for(kinds: int, trunk: Any) -> None:
+    """Of each convolution that packs, whatever else it keeps."""
+    twin = fuse(trunk, kinds=kinds)
+    for size in (32, 64, 96, 128):  # whose maps differ to the last stage
+        twin(torch.randn(1, 3, size, size))
+    convolutions = [part for part in twin.modules() if isinstance(part, FoldedConv)]
+    packed = [each for part in convolutions for each in part._packed.values()]
+    assert {len(each._kept) for each in packed} == {kinds}
 
 
 @pytest.fixture
@@ -105,7 +118,7 @@ def convolved_at_once(folded: FoldedConv, images: list[torch.Tensor]) -> None:
 def test_threads_that_come_at_once_pack_once(packs: list[list[int]]) -> None:
     """For the shape that they share."""
     convolved_at_once(
-        FoldedConv(CONVOLUTIONS[2], None, packs=True), [torch.randn(1, 16, 5, 5) for _ in range(4)]
+        FoldedConv(CONVOLUTIONS[2], None, kinds=KINDS), [torch.randn(1, 16, 5, 5) for _ in range(4)]
     )
     assert len(packs) == 1
 
@@ -113,7 +126,7 @@ def test_threads_that_come_at_once_pack_once(packs: list[list[int]]) -> None:
 @needs_onednn
 def test_threads_of_several_shapes_keep_no_more(packs: list[list[int]]) -> None:
     """Than one does, and none loses what it uses when another's takes its place."""
-    folded = FoldedConv(CONVOLUTIONS[2], None, packs=True)
+    folded = FoldedConv(CONVOLUTIONS[2], None, kinds=KINDS)
     convolved_at_once(folded, [torch.randn(1, 16, 5 + more, 5) for more in range(2 * KINDS)])
     assert len(packs) == 2 * KINDS
     assert [len(each._kept) for each in folded._packed.values()] == [KINDS]
@@ -122,7 +135,7 @@ def test_threads_of_several_shapes_keep_no_more(packs: list[list[int]]) -> None:
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda conv: pickle.loads(pickle.dumps(conv))])
 def test_a_copy_packs_for_itself(again: Any) -> None:
     """What was packed is left behind."""
-    folded = FoldedConv(CONVOLUTIONS[2], None, packs=True)
+    folded = FoldedConv(CONVOLUTIONS[2], None, kinds=KINDS)
     x = torch.randn(1, 16, 5, 5)
     with torch.no_grad():
         expected = folded(x)
@@ -139,7 +152,7 @@ def test_what_cannot_be_packed_for_runs_as_it_is(x: torch.Tensor) -> None:
     """Other dtypes and devices, and tensors of classes of their own, such as fake ones."""
     assert not can_pack(x)
     conv = copy.deepcopy(CONVOLUTIONS[2]).to(x.device, x.dtype)
-    names = calls(FoldedConv(conv, None, packs=True), x)
+    names = calls(FoldedConv(conv, None, kinds=KINDS), x)
     assert names["aten.convolution.default"] == 1
 
 
@@ -147,7 +160,7 @@ def test_without_the_operators_it_runs_as_it_is(monkeypatch: pytest.MonkeyPatch)
     """As in a torch that has none, or has named them anew."""
     monkeypatch.setattr(packed, "_HAS_OPERATORS", False)
     x = torch.zeros(1, 16, 5, 5)
-    assert calls(FoldedConv(CONVOLUTIONS[2], None, packs=True), x)[CONVOLVE] == 0
+    assert calls(FoldedConv(CONVOLUTIONS[2], None, kinds=KINDS), x)[CONVOLVE] == 0
     assert not can_pack(x)
 
 
@@ -162,7 +175,7 @@ def test_packed_weights_are_not_gated() -> None:
     conv = nn.Conv2d(16, 25, 1)
     x = torch.zeros(1, 16, 80, 1)
     assert FoldedConv(conv, None).gates_weights(x)
-    assert not FoldedConv(conv, None, packs=True).gates_weights(x)
+    assert not FoldedConv(conv, None, kinds=KINDS).gates_weights(x)
 
 
 @needs_onednn
@@ -178,7 +191,7 @@ def test_packed_weights_are_not_gated() -> None:
 )
 def test_images_take_their_gates_themselves(conv: nn.Conv2d, layout: Any) -> None:
     """And the packed convolution of what comes of it."""
-    folded = FoldedConv(conv, None, packs=True)
+    folded = FoldedConv(conv, None, kinds=KINDS)
     x, gate = torch.randn(1, 16, 25, 25).contiguous(memory_format=layout), torch.rand(1, 16)
     with torch.no_grad():
         exact = conv(x * gate[:, :, None, None])

@@ -10,6 +10,7 @@ from torch import nn
 
 from se_models.fused import pointwise as ours
 from se_models.fused.folding import FoldedConv
+from se_models.fused.latest import KINDS
 from se_models.fused.pointwise import can_take_along
 from tests.se_models.fused.agreement import calls
 from tests.se_models.fused.maps import drawn, off
@@ -34,7 +35,7 @@ pytestmark = needs_products
 )
 def test_which_convolutions_are_products(conv: nn.Conv2d, is_one: bool) -> None:
     """The 1x1 ones whose outputs can be cut into blocks; and they compute what they are."""
-    folded = FoldedConv(conv, None, packs=True)
+    folded = FoldedConv(conv, None, kinds=KINDS)
     x, gate = drawn(1, 4, 9, 8), torch.rand(1, 4)
     assert folded.takes_along(x) == is_one
     with torch.no_grad():
@@ -52,7 +53,7 @@ def test_which_convolutions_are_products(conv: nn.Conv2d, is_one: bool) -> None:
 
 def test_with_nothing_to_take_along_only_one_image_is_a_product() -> None:
     """For several it gains nothing over oneDNN's convolution."""
-    folded = FoldedConv(nn.Conv2d(16, 64, 1), None, packs=True)
+    folded = FoldedConv(nn.Conv2d(16, 64, 1), None, kinds=KINDS)
     for batch, expected in ((1, 1), (2, 0)):
         assert calls(folded, drawn(batch, 16, 9, 9))["se_models.pointwise.default"] == expected
 
@@ -70,4 +71,4 @@ def test_there_is_a_kernel() -> None:
 def test_without_a_kernel_none_is_a_product(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on other CPUs, or with a torch that does not offer its products."""
     monkeypatch.setattr(ours, "_has_kernel", lambda: False)
-    assert not FoldedConv(nn.Conv2d(16, 64, 1), None, packs=True).takes_along(drawn(1, 16, 9, 9))
+    assert not FoldedConv(nn.Conv2d(16, 64, 1), None, kinds=KINDS).takes_along(drawn(1, 16, 9, 9))
