@@ -52,15 +52,19 @@ class WorkerProcess:
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> Self:
-        self._process = await asyncio.create_subprocess_exec(
-            *self._argv,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=self._errors,
-            start_new_session=True,
-            env=self._environment,
-            limit=_LINE_LIMIT,
-        )
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._argv,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=self._errors,
+                start_new_session=True,
+                env=self._environment,
+                limit=_LINE_LIMIT,
+            )
+        except BaseException:  # cancelled, too, where another worker could not start
+            self._errors.close()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:

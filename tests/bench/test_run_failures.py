@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from bench.grid import Grid
 from bench.record import Outcome, select
+from bench.run.worker_process import WorkerProcess
 from bench.trial import Path as RunPath
 from tests.bench.conftest import (
     RunFake,
@@ -152,6 +154,19 @@ def test_a_worker_that_cannot_start_ends_the_run_with_its_reason(run_fake: RunFa
     """No trial is blamed for a broken installation."""
     with pytest.raises(RuntimeError, match=r"could not start: .* ImportError: no torch here"):
         run_fake("no-start")
+
+
+def test_a_worker_that_was_never_started_leaves_no_file_open(tmp_path: Path) -> None:
+    """Where there is no such program, or another worker's end comes first."""
+    worker = WorkerProcess((str(tmp_path / "missing"),), timeout_s=1.0)
+
+    async def start() -> None:
+        async with worker:
+            pass
+
+    with pytest.raises(FileNotFoundError):
+        asyncio.run(start())
+    assert worker._errors.closed
 
 
 def test_a_worker_that_dies_as_it_starts_is_replaced(

@@ -42,6 +42,7 @@ def growths(*arguments: str) -> list[int]:
     return [int(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_growth_is_that_of_the_workloads_own_dtype() -> None:
     """A network in half precision never had weights in float32 that count as its peak."""
     single, half = growths("resnet50", "eager", "float32", "bfloat16")

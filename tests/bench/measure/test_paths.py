@@ -89,8 +89,8 @@ def test_a_path_computes_what_eager_does(path: Path, kept: FilePath) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        Path("folded"),
         Path("fused"),
+        pytest.param(Path("folded"), marks=pytest.mark.slow),
         pytest.param(Path(executor="onnxruntime"), marks=pytest.mark.slow),
         pytest.param(Path(executor="openvino"), marks=pytest.mark.slow),
     ],

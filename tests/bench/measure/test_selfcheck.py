@@ -29,6 +29,7 @@ def _few_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agreement, "SHAPES", SHAPES)
 
 
+@pytest.mark.slow
 def test_every_operator_agrees_on_the_cpu() -> None:
     """In every dtype and layout, and the error is what rounding makes."""
     assert missing(CPU) is None
