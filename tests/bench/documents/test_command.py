@@ -31,6 +31,7 @@ def test_a_number_changed_by_hand_is_found(copy: Path, capsys: pytest.CaptureFix
     assert "README.md does not follow from" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_changed_experiment_makes_its_document_stale(
     copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -64,6 +65,7 @@ def test_a_changed_record_makes_tables_and_plots_stale(
     assert "plots/pareto does not show the records' data" in error
 
 
+@pytest.mark.slow
 def test_recordings_are_packed_with_the_documents(
     copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -63,7 +63,14 @@ def findings(
     return asyncio.run(Gate(SIDES, names, THRESHOLD, 0.05, seed, lambda line: None).run())
 
 
-@pytest.mark.parametrize("noise", [0.002, 0.01, 0.05], ids=["quiet", "usual", "wild"])
+@pytest.mark.parametrize(
+    "noise",
+    [
+        pytest.param(0.002, marks=pytest.mark.slow, id="quiet"),
+        pytest.param(0.01, id="usual"),
+        pytest.param(0.05, marks=pytest.mark.slow, id="wild"),
+    ],
+)
 def test_equal_revisions_fail_no_build(noise: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """None of so many runs, of eight variants each."""
     failed = [seed for seed in range(RUNS) if not passes(findings(seed, monkeypatch, noise))]

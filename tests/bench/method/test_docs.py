@@ -12,7 +12,13 @@ from bench.documents.sources import COVERAGE
 DOCUMENT = Path("docs/coverage.md")
 
 
-@pytest.mark.parametrize("changed", ["document", "table", "none", "missing"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "changed",
+    ["document", "table", pytest.param("none", marks=SLOW), pytest.param("missing", marks=SLOW)],
+)
 def test_a_number_that_does_not_follow_from_the_simulation_is_found(
     changed: str, copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
