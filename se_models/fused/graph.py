@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,14 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from se_models.fused.cuda.arrivals import arrivals
+from se_models.fused.latest import Latest
 from se_models.fused.shapes import layout_of
 
 # Forwards ahead of a capture, on a stream of their own: libraries choose and set up what a capture
 # forbids. As torch's documentation has it.
 WARM_UPS = 3
-
-# What tells calls apart that need a graph each; last comes what autocast casts to, if it does.
-_Kind = tuple[torch.Size, torch.dtype, torch.memory_format, torch.dtype | None]
 
 
 @dataclass(frozen=True)
@@ -85,8 +82,7 @@ class CapturedForward:
             raise ValueError(f"graphs must be a positive integer, got {graphs}")
         self._model = model
         self._static_output = static_output
-        self._most = graphs
-        self._graphs: OrderedDict[_Kind, StaticForward] = OrderedDict()
+        self._graphs = Latest[StaticForward](graphs)
 
     @torch.no_grad()
     def __call__(self, x: Tensor) -> Tensor:
@@ -112,17 +108,12 @@ class CapturedForward:
             ValueError: if ``x`` is not on a CUDA device.
         """
         _check_device(x)
-        kind = (x.shape, x.dtype, layout_of(x), _autocast(x))
-        if kind in self._graphs:
-            self._graphs.move_to_end(kind)
-            return self._graphs[kind]
-        captured = _captured(self._model, x, kind[2])
-        # Only now, or a capture that fails would have cost one that works. Nor are replays under
-        # way of what goes, on any stream: torch waits for the device before it captures.
-        while len(self._graphs) >= self._most:
-            self._graphs.popitem(last=False)
-        self._graphs[kind] = captured
-        return captured
+        layout = layout_of(x)
+        # What tells calls apart that need a graph each; last comes what autocast casts to, if it
+        # does. Of what makes room no replay is under way, on any stream: torch waits for the device
+        # before it captures.
+        kind = (x.shape, x.dtype, layout, _autocast(x))
+        return self._graphs.get_or_make(kind, lambda: _captured(self._model, x, layout))
 
 
 def capture(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
@@ -34,18 +34,36 @@ class Latest(Generic[Value]):
     def get(self, kind: Hashable) -> Value | None:
         """What is kept for ``kind``, which is the latest from now on."""
         with self._lock:
-            value = self._kept.get(kind)
-            if value is not None:
-                self._kept.move_to_end(kind)
-            return value
+            return self._found(kind)
 
     def keep(self, kind: Hashable, value: Value) -> None:
         """Keep ``value`` for ``kind``, as the latest. Who uses what it evicts may go on."""
         with self._lock:
-            self._kept[kind] = value
+            self._put(kind, value)
+
+    def get_or_make(self, kind: Hashable, make: Callable[[], Value]) -> Value:
+        """What is kept for ``kind``, made now unless it is; by one thread, and the others wait.
+
+        What goes for it goes once it is made: a ``make`` that fails costs nothing.
+        """
+        with self._lock:
+            value = self._found(kind)
+            if value is None:
+                value = make()
+                self._put(kind, value)
+            return value
+
+    def _found(self, kind: Hashable) -> Value | None:
+        value = self._kept.get(kind)
+        if value is not None:
             self._kept.move_to_end(kind)
-            while len(self._kept) > self._most:
-                self._kept.popitem(last=False)
+        return value
+
+    def _put(self, kind: Hashable, value: Value) -> None:
+        self._kept[kind] = value
+        self._kept.move_to_end(kind)
+        while len(self._kept) > self._most:
+            self._kept.popitem(last=False)
 
     def values(self) -> list[Value]:
         """What is kept, the latest last."""

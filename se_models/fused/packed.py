@@ -8,7 +8,6 @@ none, or they cannot be used, the convolution runs as it is.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,8 +49,6 @@ class PackedConvolution:
         self._stride, self._padding = list(stride), list(padding)
         self._dilation, self._groups = list(dilation), groups
         self._kept = Latest[Tensor](kinds)
-        # Threads that came at once would pack the same twice.
-        self._packing = threading.Lock()
 
     def __call__(self, x: Tensor, *, relu: bool) -> Tensor:
         # Whatever the layout of x, what comes out is channels_last.
@@ -62,16 +59,14 @@ class PackedConvolution:
         return output
 
     def _packed_for(self, x: Tensor) -> Tensor:
-        kind = (*x.shape, *x.stride())
-        with self._packing:
-            packed = self._kept.get(kind)
-            if packed is None:
-                packed = _mkldnn._reorder_convolution_weight(
-                    self._weight, self._padding, self._stride, self._dilation, self._groups,
-                    list(x.shape),
-                )  # fmt: skip
-                self._kept.keep(kind, packed)
-        return packed
+        def packed() -> Tensor:
+            weight: Tensor = _mkldnn._reorder_convolution_weight(
+                self._weight, self._padding, self._stride, self._dilation, self._groups,
+                list(x.shape),
+            )  # fmt: skip
+            return weight
+
+        return self._kept.get_or_make((*x.shape, *x.stride()), packed)
 
 
 def can_pack(x: Tensor) -> bool:
