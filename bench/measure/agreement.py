@@ -109,7 +109,7 @@ def _of_layers(device: torch.device) -> Iterator[Agreement]:
             channels, hidden, DTYPES[dtype],
             by_unit=by_unit, biased=biased, factored=factored, device=device,
         )  # fmt: skip
-        error = _off(operators.excite(squeezed, *given), exact_gates(squeezed, *given))
+        error = _off(operators.excite(squeezed, *given), exact_gates(squeezed, given))
         told = (
             f"{batch} x {channels} channels, {hidden} units",
             f"weight2 {'unit by unit' if by_unit else 'gate by gate'}",
@@ -158,15 +158,9 @@ def layers(
     )  # fmt: skip
 
 
-def exact_gates(
-    squeezed: Tensor,
-    weight1: Tensor,
-    bias1: Tensor | None,
-    weight2: Tensor,
-    bias2: Tensor | None,
-    factor: Tensor | None,
-) -> Tensor:
-    """What an excitation of means ``(B, C)`` comes to, in float64: ``(B, gates)``."""
+def exact_gates(squeezed: Tensor, given: Layers) -> Tensor:
+    """What an excitation of means ``(B, C)`` by `layers` comes to, in float64: ``(B, gates)``."""
+    weight1, bias1, weight2, bias2, factor = given
     units = squeezed.double() @ weight1.double().T + (0 if bias1 is None else bias1.double())
     sums = units.clamp_min(0) @ weight2.double().T + (0 if bias2 is None else bias2.double())
     return torch.sigmoid(sums) * (1 if factor is None else factor.double())
@@ -229,7 +223,7 @@ class _Maps:
             channels, max(1, channels // 16), self._dtype,
             by_unit=False, biased=True, factored=True, device=self._device,
         )  # fmt: skip
-        return _off(operators.excite(squeezed, *given), exact_gates(squeezed, *given))
+        return _off(operators.excite(squeezed, *given), exact_gates(squeezed, given))
 
     def _tails(self) -> Iterator[tuple[Tensor, list[Tensor | None], Tensor, float]]:
         """A map, aligned or not, and an epilogue; what they come to, and the unit of errors."""

@@ -96,10 +96,10 @@ def test_an_excitation_is_two_layers(
     )
     biases = (drawn(hidden, dtype=dtype), drawn(gates, dtype=dtype)) if biased else (None, None)
     factor = drawn(gates) if biased else None
-    arguments = (squeezed, weight1, biases[0], weight2, biases[1], factor)
-    gate = ours.excite(*arguments)
-    assert off(gate, exact_gates(*arguments)) <= 1e-5
-    assert torch.equal(ours.excite(*arguments), gate)
+    given = (weight1, biases[0], weight2, biases[1], factor)
+    gate = ours.excite(squeezed, *given)
+    assert off(gate, exact_gates(squeezed, given)) <= 1e-5
+    assert torch.equal(ours.excite(squeezed, *given), gate)
     by_unit = weight2.t().contiguous().t()
     assert torch.equal(ours.excite(squeezed, weight1, biases[0], by_unit, biases[1], factor), gate)
 

@@ -84,8 +84,8 @@ def _excitation(
         if biased
         else (None, None, None)
     )
-    arguments = (squeezed, weight1, bias1, weight2, bias2, factor)
-    return ours.excite(*arguments), exact_gates(*arguments)
+    given = (weight1, bias1, weight2, bias2, factor)
+    return ours.excite(squeezed, *given), exact_gates(squeezed, given)
 
 
 def every_case(dtype: torch.dtype) -> set[str]:
