@@ -27,6 +27,8 @@ class Call:
     """One call of an operator, with every tensor that went in, and came out or was changed."""
 
     operator: OpOverload
+    arguments: tuple[Any, ...]
+    options: dict[str, Any]
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
 
@@ -46,10 +48,11 @@ class Watch(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: OpOverload, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        inputs = chain(_tensors(args), _tensors(kwargs.values() if kwargs else ()))
+        options = kwargs or {}
+        result = func(*args, **options)
+        inputs = chain(_tensors(args), _tensors(options.values()))
         outputs = chain(_tensors((result,)), _changed(func, args))
-        call = Call(func, tuple(inputs), tuple(outputs))
+        call = Call(func, tuple(args), options, tuple(inputs), tuple(outputs))
         for observer in self._observers:
             observer.see(call)
         return result

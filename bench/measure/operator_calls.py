@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch._ops import OpOverload
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from bench.measure.dispatch import Call, Watch
 from se_models.config import Placement
 from se_models.fused.operators import NAMESPACE
 
@@ -129,9 +129,10 @@ def calls_of(twins: Iterable[tuple[Placement, Forward]], example: Tensor) -> lis
         placements.append(placement)
         with torch.no_grad():
             twin(example)  # which lays weights out, once
-            with _Recorder() as recorder:
+            noted = _Noted()
+            with Watch(noted):
                 twin(example)
-        for call in recorder.calls:
+        for call in noted.calls:
             times = found.setdefault(_kind(call), Called(call, {})).times
             times[placement] = times.get(placement, 0) + 1
     return [
@@ -142,36 +143,24 @@ def calls_of(twins: Iterable[tuple[Placement, Forward]], example: Tensor) -> lis
     ]
 
 
-class _Recorder(TorchDispatchMode):
-    """Keeps all calls that are no views."""
+class _Noted:
+    """All calls that are no views, as an observer of a forward's."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
         self.calls: list[OperatorCall] = []
 
-    def __torch_dispatch__(
-        self, func: OpOverload, types: object, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> object:
-        returned = func(*args, **(kwargs or {}))
-        if not func.is_view and not kwargs:
-            self.calls.append(_call(func, args, returned))
-        return returned
+    def see(self, call: Call) -> None:
+        if not call.operator.is_view and not call.options:
+            self.calls.append(_noted(call))
 
 
-def _call(operator: OpOverload, given: tuple[Any, ...], returned: Any) -> OperatorCall:
-    declared = operator._schema.arguments
-    arguments = {each.name: value for each, value in zip(declared, given, strict=False)}
-    changed = [
-        arguments[each.name]
-        for each in declared
-        if each.alias_info is not None and each.alias_info.is_write
-    ]
-    several = returned if isinstance(returned, (tuple, list)) else (returned,)
-    made = [value for value in several if isinstance(value, Tensor)]
+def _noted(call: Call) -> OperatorCall:
+    declared = call.operator._schema.arguments
+    arguments = {each.name: value for each, value in zip(declared, call.arguments, strict=False)}
     # An in-place operator of torch's returns what it changed.
-    written = [*changed, *(each for each in made if all(each is not other for other in changed))]
+    written = list({id(each): each for each in call.outputs}.values())
     return OperatorCall(
-        operator, arguments, tuple(written[0].shape), sum(_bytes(each) for each in written)
+        call.operator, arguments, tuple(written[0].shape), sum(_bytes(each) for each in written)
     )
 
 
