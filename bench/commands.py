@@ -61,6 +61,8 @@ def run(options: argparse.Namespace) -> int:
 
 def selfcheck(options: argparse.Namespace) -> int:
     """Check the fast path on a device, then measure it there."""
+    if options.checks_only and options.budget is not None:
+        raise ValueError("budget is for measuring, and must not come with --checks-only")
     out = options.out or Path("results") / _own_folder(options.device)
     checks = ["bench.measure.selfcheck", "--device", options.device, "--out", str(out)]
     code = limited.run(

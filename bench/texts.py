@@ -94,12 +94,13 @@ Check the fast path on a device, then measure it there.
 Versions, every kernel against float64, fused networks of every placement, a
 stream of its own, a captured forward replayed with changing inputs, two of either
 at once, NVIDIA's compute-sanitizer where it is installed: the first check that
-fails ends all. Only then ResNet-18 and -50 are measured into --out, ready to be committed: eager
-and fused, each also as a CUDA graph, in both layouts, float16 at batch 1 and 256.
+fails ends all. Only then ResNet-18 and -50 are measured into --out, ready to be
+committed: eager and fused, each also as a CUDA graph, in both layouts, float16 at
+batch 1 and 256.
 
 The checks are expected to take minutes, most of them compute-sanitizer's, and are
-ended after 75. Measuring latency takes about 37 minutes, or what --budget allows; counting
-and weighing come on top. On the CPU it is less: float32 at batch 1 and 8.
+ended after 75. Measuring latency takes about 37 minutes, or what --budget allows;
+counting and weighing come on top. On the CPU it is less: float32 at batch 1 and 8.
 """
 SELFCHECK_EXAMPLES = """\
 examples:

@@ -88,6 +88,18 @@ def test_the_self_checks_folder_has_the_name_of_torchs_gpu(monkeypatch: pytest.M
     assert checks[-2:] == ["--out", str(Path("results/nvidia-a100-sxm4-80gb"))]
 
 
+def test_a_budget_of_what_is_not_measured_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is checked."""
+    called = stand_in_for_checks(monkeypatch)
+    assert main(["selfcheck", "--checks-only", "--budget", "1m"]) == 2
+    assert "budget is for measuring, and must not come with --checks-only" in (
+        capsys.readouterr().err
+    )
+    assert called == []
+
+
 def test_checks_of_the_cpu_stay_out_of_committed_results(monkeypatch: pytest.MonkeyPatch) -> None:
     """results/cpu holds a run that is committed; the default folder is one that git ignores."""
     called = stand_in_for_checks(monkeypatch)
