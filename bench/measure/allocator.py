@@ -2,8 +2,8 @@
 
 glibc gives the largest maps back to the system as soon as they are freed, unless
 something else lies above them in the heap, and the next forward has each of their
-pages made anew. At large batches that takes a sixth of the time of a forward, or
-nothing: what the process happens to hold beside the model decides.
+pages made anew. How much of that befalls a forward, what the process happens to
+hold beside the model decides.
 """
 
 from __future__ import annotations

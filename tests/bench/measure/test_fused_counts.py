@@ -12,9 +12,9 @@ from torch import nn
 from bench.measure.dispatch import Watch, blank_twin
 from bench.measure.liveness import LiveBytes
 from bench.measure.traffic import Traffic
-from bench.trial import DType
+from bench.trial import DType, Workload
 from se_models import SEConfig, with_se
-from se_models.config import Placement
+from se_models.config import Architecture, Placement
 from se_models.fused import fuse, replay
 from se_models.fused.pointwise import can_take_along
 from tests.bench.measure.test_counts import SMALL, counts_of, trunk
@@ -53,6 +53,18 @@ def test_weights_that_a_twin_has_laid_out_are_alive_beside_the_plain_ones() -> N
         )
         largest_map = 64 * 32 * 32 * 4
         assert abs(counted.live_peak_bytes - elsewhere.live_peak_bytes - extra_bytes) <= largest_map
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", ["resnet18", "resnet50"])
+def test_maps_make_up_for_that_from_dozens_of_images_on(architecture: Architecture) -> None:
+    """Of 224 pixels: eight hold more bytes than in eager PyTorch, sixty-four fewer."""
+    for batch, is_more in ((8, True), (64, False)):
+        workload = Workload(batch=batch, threads=1)
+        eager, fused = (
+            counts_of(architecture, workload=workload, transform=each) for each in ("none", "fused")
+        )
+        assert (fused.live_peak_bytes > eager.live_peak_bytes) is is_more
 
 
 @pytest.mark.parametrize("placement", ["standard", "post"])
