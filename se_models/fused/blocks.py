@@ -24,6 +24,8 @@ a bottleneck need no look at F(x) either: its means are the last convolution, a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -40,6 +42,10 @@ from se_models.fused.operators import squeeze, tail_, tail_squeeze_
 from se_models.fused.packed import can_pack
 from se_models.fused.pointwise import can_take_along
 from se_models.fused.shapes import wide
+
+Folded = Callable[[nn.Conv2d, nn.BatchNorm2d | None], FoldedConv]
+
+_folded = partial(FoldedConv, kinds=KINDS)
 
 
 class HandedOn(NamedTuple):
@@ -61,7 +67,7 @@ class FusedBlock(nn.Module):
 
     Args:
         block: whose convolutions and norms are folded.
-        kinds: for how many shapes and strides of input weights that are laid out are kept.
+        folded: makes one of a convolution and the norm behind it, if one is to be folded.
 
     Attributes:
         wants_means: whether it needs the means of its input.
@@ -72,20 +78,20 @@ class FusedBlock(nn.Module):
 
     bias: Tensor | None
 
-    def __init__(self, block: BasicBlock | Bottleneck | SEBlock, *, kinds: int = KINDS) -> None:
+    def __init__(self, block: BasicBlock | Bottleneck | SEBlock, folded: Folded = _folded) -> None:
         super().__init__()
         self.placement: Placement = block.placement if isinstance(block, SEBlock) else "none"
         conv, norm = block.conv2, block.bn2
         self.middle: FoldedConv | None = None
         if isinstance(block, BOTTLENECK):
-            self.middle = FoldedConv(conv, norm, kinds=kinds)
+            self.middle = folded(conv, norm)
             conv, norm = block.conv3, block.bn3
         factor = bias = None
         if self.placement == "prenorm":
             factor, bias = affine(norm, wide(conv.weight.dtype))
             norm = None
-        self.first = FoldedConv(block.conv1, block.bn1, kinds=kinds)
-        self.last = FoldedConv(conv, norm, kinds=kinds)
+        self.first = folded(block.conv1, block.bn1)
+        self.last = folded(conv, norm)
         self.register_buffer("bias", bias, persistent=False)
         self.squeezes_ahead = self.placement in ("standard", "prenorm") and is_pointwise(conv)
         self.excitation: Excitation | None = None
@@ -94,7 +100,7 @@ class FusedBlock(nn.Module):
             self.excitation = Excitation(block.se, factor, ahead)
         self.downsample: FoldedConv | None = None
         if isinstance(block.downsample, nn.Sequential):
-            self.downsample = FoldedConv(*block.downsample, kinds=kinds)
+            self.downsample = folded(*block.downsample)
         self.wants_means = self.placement in ("pre", "identity")
         self.tells_means = False
         self.hands_gate_on = False

@@ -88,5 +88,5 @@ def _joined(ahead: FoldedConv, weight: Tensor, bias: Tensor | None) -> tuple[Ten
     summands = [] if bias is None else [bias.double()]
     if ahead.bias is not None:
         summands.append(weight @ ahead.bias.double())
-    joined = (weight @ ahead.weight[:, :, 0, 0].double()).to(dtype)
+    joined = (weight @ ahead.plain_weight()[:, :, 0, 0].double()).to(dtype)
     return joined, torch.stack(summands).sum(dim=0).to(dtype) if summands else None

@@ -31,12 +31,21 @@ class FoldedConv(nn.Module):
         norm: in eval mode, with running statistics; None leaves ``conv`` as it is.
         kinds: for how many shapes and strides of input to keep weights that are laid out, where
             that can be done; 0 lays none out.
+        keeps_plain: whether to hold the plain weights beside those. Without, ``weight`` is None
+            once any are laid out, from which it is made again wherever it is wanted.
     """
 
-    weight: Tensor
+    weight: Tensor | None
     bias: Tensor | None
 
-    def __init__(self, conv: nn.Conv2d, norm: nn.BatchNorm2d | None, *, kinds: int = 0) -> None:
+    def __init__(
+        self,
+        conv: nn.Conv2d,
+        norm: nn.BatchNorm2d | None,
+        *,
+        kinds: int = 0,
+        keeps_plain: bool = True,
+    ) -> None:
         super().__init__()
         weight = conv.weight.detach().clone()
         bias = None if conv.bias is None else conv.bias.detach().clone()
@@ -48,12 +57,16 @@ class FoldedConv(nn.Module):
             bias = summand.to(weight.dtype)
         self.register_buffer("weight", weight, persistent=False)
         self.register_buffer("bias", bias, persistent=False)
+        self.weights = weight.numel()
+        self.is_wide = weight.dtype == wide(weight.dtype)
+        self.kernel_size = conv.kernel_size
         self.stride = conv.stride
         self.padding = conv.padding
         self.dilation = conv.dilation
         self.groups = conv.groups
         # In words a padding is none that can be packed for.
         self._kinds = 0 if isinstance(conv.padding, str) else kinds
+        self._keeps_plain = keeps_plain
         self._packed: dict[tuple[int, ...], PackedConvolution] = {}
         self.is_product = kinds > 0 and is_unpadded_pointwise(conv) and is_blocked(weight)
         self._product: PointwiseConvolution | None = None
@@ -80,13 +93,13 @@ class FoldedConv(nn.Module):
         if self.takes_along(x):
             return self.as_product()(x, gate=gate, relu=relu)
         if self.gates_weights(x):
-            weight = self.weight * gate.view(1, -1, 1, 1)
+            weight = self.plain_weight() * gate.view(1, -1, 1, 1)
             y = F.conv2d(
                 x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups
             )
             return torch.relu_(y) if relu else y
         rows, columns = self.stride
-        if self.weight.shape[2:] == (1, 1) and self.padding == (0, 0) and rows == columns:
+        if self.kernel_size == (1, 1) and self.padding == (0, 0) and rows == columns:
             return self._convolve(operators.scale(x, gate, rows), (1, 1), relu=relu)
         return self(operators.scale(x, gate, 1), relu=relu)
 
@@ -96,38 +109,67 @@ class FoldedConv(nn.Module):
             return False  # a graph that is traced for any number of images must do for several
         if self._kinds and can_pack(x):
             return False  # weights that differ at every call cannot have been packed
-        if self.weight.dtype != wide(self.weight.dtype):
+        if not self.is_wide:
             return False  # the gate would have to be cast for them, a launch more than for the map
-        return x.shape[0] == 1 and self.groups == 1 and self.weight.numel() < x.numel()
+        return x.shape[0] == 1 and self.groups == 1 and self.weights < x.numel()
 
     def takes_along(self, x: Tensor) -> bool:
         """Whether a gate ahead and a tail behind cost it no pass over a map."""
         return self.is_product and can_take_along(x)
 
+    def plain_weight(self) -> Tensor:
+        """``(out, in / groups, height, width)``, as any convolution takes it.
+
+        Raises:
+            RuntimeError: if it was let go of, and a compiler or an exporter asks for it.
+        """
+        weight = self.weight  # once, for another thread may let go of it
+        if weight is not None:
+            return weight
+        if torch.compiler.is_compiling():
+            raise RuntimeError(
+                "a twin with keep_state=False has let go of its plain weights when it ran: "
+                "compile or export one that has not run, or one that keeps the state"
+            )
+        if self._product is not None:
+            return self._product.plain_weight()
+        packed = [weight for each in list(self._packed.values()) for weight in each.kept()]
+        return packed[0].to_dense()
+
     def __getstate__(self) -> dict[str, Any]:
         # Packed weights can be neither copied nor pickled, and are soon made again.
         state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
-        return {**state, "_packed": {}, "_product": None}
+        buffers = {**self._buffers, "weight": self.plain_weight()}
+        return {**state, "_buffers": buffers, "_packed": {}, "_product": None}
 
     def as_product(self) -> PointwiseConvolution:
         """What it is where it takes gate and tail along."""
         if self._product is None:
-            self._product = PointwiseConvolution(self.weight, self.bias, self.stride[0])
+            self._product = PointwiseConvolution(self.plain_weight(), self.bias, self.stride[0])
+            self._let_go()
         return self._product
 
     def _convolve(self, x: Tensor, stride: tuple[int, ...], *, relu: bool = False) -> Tensor:
         if self._kinds and can_pack(x):
             assert not isinstance(self.padding, str)  # or it would not pack
-            if stride not in self._packed:
+            packed = self._packed.get(stride)
+            if packed is None:
                 made = PackedConvolution(
-                    self.weight, self.bias, stride, self.padding, self.dilation, self.groups,
-                    kinds=self._kinds,
-                )  # fmt: skip
+                    self.bias, stride, self.padding, self.dilation, self.groups, kinds=self._kinds
+                )
                 # Or each of several threads would pack for itself.
-                self._packed.setdefault(stride, made)
-            return self._packed[stride](x, relu=relu)
-        y = F.conv2d(x, self.weight, self.bias, stride, self.padding, self.dilation, self.groups)
+                packed = self._packed.setdefault(stride, made)
+            y = packed(x, self.plain_weight, relu=relu)
+            self._let_go()
+            return y
+        weight = self.plain_weight()
+        y = F.conv2d(x, weight, self.bias, stride, self.padding, self.dilation, self.groups)
         return torch.relu_(y) if relu else y
+
+    def _let_go(self) -> None:
+        """Of the plain weights, now that there are others."""
+        if not self._keeps_plain and self.weight is not None:
+            self.weight = None
 
 
 def is_pointwise(conv: nn.Conv2d) -> bool:

@@ -26,7 +26,8 @@ class Latest(Generic[Value]):
         self._most = most
         self._kept: OrderedDict[Hashable, Value] = OrderedDict()
         # Or what one thread has found another would evict before it is touched.
-        self._lock = threading.Lock()
+        # Whoever makes a value may ask for others.
+        self._lock = threading.RLock()
 
     def __len__(self) -> int:
         return len(self._kept)

@@ -8,7 +8,7 @@ none, or they cannot be used, the convolution runs as it is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -26,7 +26,6 @@ class PackedConvolution:
     Each is a copy of the weights, and they are kept for the few shapes that were used last.
 
     Args:
-        weight: ``(out, in / groups, height, width)``, on the CPU.
         bias: of the outputs, or None.
         stride, padding, dilation: in height and width.
         groups: of channels.
@@ -35,7 +34,6 @@ class PackedConvolution:
 
     def __init__(
         self,
-        weight: Tensor,
         bias: Tensor | None,
         stride: Sequence[int],
         padding: Sequence[int],
@@ -44,24 +42,32 @@ class PackedConvolution:
         *,
         kinds: int = KINDS,
     ) -> None:
-        self._weight = weight
         self._bias = bias
         self._stride, self._padding = list(stride), list(padding)
         self._dilation, self._groups = list(dilation), groups
         self._kept = Latest[Tensor](kinds)
 
-    def __call__(self, x: Tensor, *, relu: bool) -> Tensor:
-        # Whatever the layout of x, what comes out is channels_last.
+    def __call__(self, x: Tensor, plain_weight: Callable[[], Tensor], *, relu: bool) -> Tensor:
+        """The convolution of ``x``, rectified if asked for; channels_last, whatever ``x`` is.
+
+        ``plain_weight`` gives ``(out, in / groups, height, width)``, and is asked at the first
+        ``x`` of its kind alone. It is not kept.
+        """
+        weight = self._packed_for(x, plain_weight)
         output: Tensor = _mkldnn._convolution_pointwise(
-            x, self._packed_for(x), self._bias, self._padding, self._stride, self._dilation,
+            x, weight, self._bias, self._padding, self._stride, self._dilation,
             self._groups, "relu" if relu else "none", [], "",
         )  # fmt: skip
         return output
 
-    def _packed_for(self, x: Tensor) -> Tensor:
+    def kept(self) -> list[Tensor]:
+        """The packed weights of those shapes that were used last."""
+        return self._kept.values()
+
+    def _packed_for(self, x: Tensor, plain_weight: Callable[[], Tensor]) -> Tensor:
         def packed() -> Tensor:
             weight: Tensor = _mkldnn._reorder_convolution_weight(
-                self._weight, self._padding, self._stride, self._dilation, self._groups,
+                plain_weight(), self._padding, self._stride, self._dilation, self._groups,
                 list(x.shape),
             )  # fmt: skip
             return weight

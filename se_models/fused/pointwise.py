@@ -38,6 +38,11 @@ class PointwiseConvolution:
         self._bias = bias
         self._stride = stride
 
+    def plain_weight(self) -> Tensor:
+        """``(out, in, 1, 1)``, as it was given."""
+        blocks, inputs, block = self._weight.shape
+        return self._weight.transpose(1, 2).reshape(blocks * block, inputs, 1, 1)
+
     def __call__(self, x: Tensor, *, gate: Tensor | None = None, relu: bool = False) -> Tensor:
         """The convolution of ``x``, or of ``x * gate``, rectified if asked for; channels_last."""
         y: Tensor = operators.pointwise(

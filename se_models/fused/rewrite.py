@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from itertools import chain, pairwise
 from typing import Any
 
@@ -71,7 +72,7 @@ class FusedResNet(Twin):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Unpickled, it may be in a process that has loaded no kernels yet."""
         super().__setstate__(state)  # type: ignore[no-untyped-call]
-        load_kernels(self.conv1.weight.device)
+        load_kernels(self.conv1.plain_weight().device)
         self._replays = self._new_replays()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -82,7 +83,8 @@ class FusedResNet(Twin):
     def _rewritten(self, model: ResNet) -> nn.ModuleDict:
         load_kernels(model.conv1.weight.device)
         stages = (model.layer1, model.layer2, model.layer3, model.layer4)
-        blocks = [FusedBlock(block, kinds=self._kinds) for block in chain(*stages)]
+        folded = partial(FoldedConv, kinds=self._kinds, keeps_plain=self._keeps_state)
+        blocks = [FusedBlock(block, folded) for block in chain(*stages)]
         for block, successor in pairwise(blocks):
             block.tells_means = successor.wants_means
             block.hands_gate_on = successor.takes_pending_gate()
@@ -90,7 +92,7 @@ class FusedResNet(Twin):
         blocks[-1].map_is_read = not blocks[-1].tells_means
         return nn.ModuleDict(
             {
-                "conv1": FoldedConv(model.conv1, model.bn1, kinds=self._kinds),
+                "conv1": folded(model.conv1, model.bn1),
                 "maxpool": copy.deepcopy(model.maxpool),
                 "blocks": nn.ModuleList(blocks),
                 "avgpool": copy.deepcopy(model.avgpool),

@@ -28,8 +28,10 @@ class Twin(nn.Module):
             float32, bfloat16, float16 or float64; it is untouched.
         keep_state: keep a copy of the model, so that the twin can tell its
             state dict, take another, and move. Without it the twin holds its
-            own tensors alone: plain ones, which any input can be computed with,
-            and beside them those that it has laid out for inputs that came.
+            own tensors alone, and of convolutions that it has laid out for
+            inputs that came the plain weights no longer: it may still be
+            copied and pickled, and take any input, but is to be compiled or
+            exported before it runs.
 
     Shape:
         ``(B, 3, H, W)`` to ``(B, classes)``.

@@ -58,11 +58,11 @@ def test_it_is_the_convolution(conv: nn.Conv2d, layout: Any, relu: bool) -> None
 def test_a_shape_is_packed_for_once() -> None:
     """And those for the few that were used last are kept."""
     conv = CONVOLUTIONS[2]
-    one = PackedConvolution(conv.weight.detach(), None, (1, 1), (1, 1), (1, 1), 1)
+    one = PackedConvolution(None, (1, 1), (1, 1), (1, 1), 1)
     *shapes, another = [torch.randn(1, 16, 5 + more, 5) for more in range(KINDS + 1)]
 
     def packs(x: torch.Tensor) -> bool:
-        return calls(lambda given: one(given, relu=False), x)[REORDER] == 1
+        return calls(lambda given: one(given, conv.weight.detach, relu=False), x)[REORDER] == 1
 
     assert [packs(x) for x in shapes] == [True] * KINDS
     assert [packs(x) for x in (shapes[0], another)] == [False, True]
@@ -104,7 +104,7 @@ def packs(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
 def convolved_at_once(folded: FoldedConv, images: list[torch.Tensor]) -> None:
     """By a thread each; what comes of it is the convolution."""
     with torch.no_grad():
-        exact = [F.conv2d(x, folded.weight, folded.bias, padding=1) for x in images]
+        exact = [F.conv2d(x, folded.plain_weight(), folded.bias, padding=1) for x in images]
 
     def run(x: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():  # a thread's own
