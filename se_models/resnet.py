@@ -8,12 +8,10 @@ parameters start fresh.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any
 
-import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision.models import ResNet
@@ -21,6 +19,7 @@ from torchvision.models import resnet as torchvision_resnet
 
 from se_models.blocks import SEBlock, with_se_block
 from se_models.config import SEConfig
+from se_models.inference_only import InferenceOnly
 
 
 def with_se(model: ResNet, config: SEConfig, *, share_trunk: bool = False) -> ResNet:
@@ -49,9 +48,10 @@ def with_se(model: ResNet, config: SEConfig, *, share_trunk: bool = False) -> Re
     if share_trunk:
         twin.eval()
         twin.shares_trunk = True
-        _guard(twin, (twin.bn1,))
+        twin.register_forward_pre_hook(InferenceOnly([twin.bn1]))
         for stage in (twin.layer1, twin.layer2, twin.layer3, twin.layer4):
-            _guard(stage, tuple(each for each in stage.modules() if isinstance(each, _BatchNorm)))
+            norms = [each for each in stage.modules() if isinstance(each, _BatchNorm)]
+            stage.register_forward_pre_hook(InferenceOnly(norms))
     return twin
 
 
@@ -72,22 +72,6 @@ def _check_plain(model: object) -> None:
 def _keep_tensors(model: nn.Module) -> dict[int, Any]:
     """A memo by which ``copy.deepcopy`` keeps the tensors and copies the rest."""
     return {id(tensor): tensor for tensor in chain(model.parameters(), model.buffers())}
-
-
-def _guard(part: nn.Module, norms: Sequence[nn.Module]) -> None:
-    """Refuse calls of ``part`` that ask for gradients, or would write the statistics of ``norms``.
-
-    It runs in every forward, so it looks at no more modules than it must.
-    """
-    part.register_forward_pre_hook(partial(_refuse_gradients, norms))
-
-
-def _refuse_gradients(norms: Sequence[nn.Module], part: nn.Module, _inputs: Any) -> None:
-    if torch.is_grad_enabled() or part.training or any(norm.training for norm in norms):
-        raise RuntimeError(
-            "a model with share_trunk=True is for inference only: call it in eval mode "
-            "and under torch.no_grad() or torch.inference_mode()"
-        )
 
 
 def _plug(model: ResNet, config: SEConfig) -> ResNet:

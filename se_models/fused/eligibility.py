@@ -8,6 +8,7 @@ from torchvision.models import ResNet
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from se_models.blocks import SEBasicBlock, SEBlock, SEBottleneck
+from se_models.inference_only import InferenceOnly
 from se_models.squeeze_excitation import SqueezeExcitation
 
 BASIC = (BasicBlock, SEBasicBlock)
@@ -33,6 +34,7 @@ def check(model: object) -> None:
             f"{kind.__name__} with a forward of its own"
         )
     _check_methods(model)
+    _check_hooks(model)
     devices = sorted({str(tensor.device) for tensor in model.parameters()})
     if len(devices) > 1:
         raise ValueError(f"model must be on one device, got {' and '.join(devices)}")
@@ -71,6 +73,23 @@ def _check_methods(model: ResNet) -> None:
                     f"{name or 'model'}.{method} must be that of its class, "
                     "got another in its place"
                 )
+
+
+def _check_hooks(model: ResNet) -> None:
+    """Refuse hooks that a twin would not call, which may change what their modules compute.
+
+    What prunes or normalises weights is one: it makes them anew ahead of every forward.
+    """
+    for name, module in model.named_modules():
+        if name.partition(".")[0] in _CALLED:
+            continue
+        hooks = [*module._forward_hooks.values(), *module._forward_pre_hooks.values()]
+        # A twin has tensors of its own, and refuses gradients by itself.
+        if others := [hook for hook in hooks if not isinstance(hook, InferenceOnly)]:
+            raise ValueError(
+                f"{name or 'model'} must have no forward hooks, for a twin does not call them, "
+                f"got {len(others)}: remove them"
+            )
 
 
 def _name(dtype: torch.dtype) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 from torchvision import models
 from torchvision.models import ResNet
 
@@ -137,6 +138,22 @@ def beyond_float16(model: ResNet) -> None:
     model.layer1[0].bn1.weight.data.fill_(6e4)
 
 
+def not_a_number(model: ResNet) -> None:
+    model.layer2[0].conv2.weight.data[0, 0, 0, 0] = torch.nan
+
+
+def a_hooked_block(model: ResNet) -> None:
+    model.layer1[0].register_forward_hook(lambda _block, _given, output: 0 * output)
+
+
+def a_hooked_model(model: ResNet) -> None:
+    model.register_forward_pre_hook(lambda _model, given: (2 * given[0],))
+
+
+def a_pruned_convolution(model: ResNet) -> None:
+    prune.l1_unstructured(model.layer1[0].conv1, "weight", amount=0.5)
+
+
 def another_forward(model: ResNet) -> None:
     model.__class__ = _Subclass
 
@@ -176,6 +193,13 @@ def eight_bits(model: ResNet) -> None:
         (a_patched_excitation, "layer1.1.se.gate must be that of its class"),
         (elsewhere, "model must be on one device, got cpu and meta"),
         (beyond_float16, "blocks.0.[a-z0-9.]*weight must be finite once BatchNorm is folded"),
+        (
+            not_a_number,
+            "blocks.[0-9.a-z]*weight must be finite .* got NaN or a value beyond",
+        ),
+        (a_hooked_block, "layer1.0 must have no forward hooks, .* got 1: remove them"),
+        (a_hooked_model, "model must have no forward hooks"),
+        (a_pruned_convolution, "layer1.0.conv1 must have no forward hooks"),
         (another_forward, "model must run as torchvision's ResNet does, got a _Subclass with"),
         (mixed, "model must be of one dtype of .*, got float32 and float64"),
         (eight_bits, "model must be of one dtype of .*, got float8_e5m2"),
