@@ -13,11 +13,25 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import conv_flop_count, flop_registry, register_flop_formula
 
 from se_models.fused.latest import KINDS, Latest
 
 _mkldnn: Any = getattr(torch.ops, "mkldnn", None)
 _HAS_OPERATORS = hasattr(_mkldnn, "_convolution_pointwise")
+
+if _HAS_OPERATORS and _mkldnn._convolution_pointwise not in flop_registry:
+
+    @register_flop_formula([_mkldnn._convolution_pointwise])
+    def _convolution_flops(
+        x: Sequence[int],
+        *others: Sequence[int] | None,
+        out_shape: Sequence[int],
+        **_kwargs: object,
+    ) -> int:
+        """Of either overload: what is added, if anything, comes ahead of the weights."""
+        weight = next(shape for shape in others[1::-1] if shape is not None and len(shape) > 1)
+        return conv_flop_count(list(x), list(weight), list(out_shape))
 
 
 class PackedConvolution:
@@ -79,9 +93,11 @@ def can_pack(x: Tensor) -> bool:
     """Whether a convolution of ``x`` may use packed weights here and now."""
     return (
         not torch.compiler.is_compiling()  # first, for a trace would hold the questions below
+        and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
         and x.is_cpu
         and x.dtype == torch.float32
         and type(x) is Tensor
         and torch.backends.mkldnn.is_available()
+        and bool(torch.backends.mkldnn.enabled)
         and _HAS_OPERATORS
     )

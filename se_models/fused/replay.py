@@ -90,6 +90,7 @@ def _can_replay(x: Tensor) -> bool:
         and not is_in_torch_dispatch_mode()
         and not torch.is_autocast_enabled("cpu")
         and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        and bool(torch.backends.mkldnn.enabled)  # or the calls would be others
     )
 
 

@@ -16,8 +16,7 @@ from se_models.fused.blocks import FusedBlock, HandedOn
 from se_models.fused.folding import FoldedConv
 from se_models.fused.kernels import load as load_kernels
 from se_models.fused.latest import KINDS
-from se_models.fused.operators import squeeze, tail_squeeze_
-from se_models.fused.packed import can_pack
+from se_models.fused.operators import tail_squeeze_
 from se_models.fused.replay import Replays
 from se_models.fused.twin import Twin
 
@@ -132,10 +131,8 @@ class FusedResNet(Twin):
 
     def _stem(self, x: Tensor) -> HandedOn:
         """What the first block is given."""
-        if can_pack(x):  # the convolution rectifies by itself
-            x = self.maxpool(self.conv1(x, relu=True))
-            return HandedOn(x, squeeze(x, False) if self._stem_tells_means() else None, None)
-        # ReLU and maximum may change places, and behind the pooling there is less to do.
+        # ReLU and maximum may change places, and behind the pooling there is less to do. Nor has
+        # the convolution to rectify by itself, which would make 0 of an image's NaN.
         x = self.maxpool(self.conv1(x))
         if self._stem_tells_means():
             return HandedOn(x, tail_squeeze_(x, None, None, None, None), None)

@@ -20,8 +20,7 @@ class Twin(nn.Module):
 
     Its state dict is that of the model it was made from, by the same keys, and
     loading one rewrites anew, as do ``to`` and its kin. Parameters that train
-    it has none. Later changes of the model do not reach it. Hooks of the model,
-    of its stages and of what was rewritten do not run.
+    it has none. Later changes of the model do not reach it.
 
     Args:
         model: a ResNet of torchvision's or of this package, in eval mode, of
@@ -38,7 +37,7 @@ class Twin(nn.Module):
 
     Raises:
         ValueError: naming the module that cannot be rewritten, its rule and
-            what it is; or when put into training mode.
+            what it is; when put into training mode; or when called on another shape.
         RuntimeError: when called for gradients, or on what has a tangent.
     """
 
@@ -69,6 +68,8 @@ class Twin(nn.Module):
             raise RuntimeError(
                 f"a {type(self).__name__} is for inference only: x must have no tangent"
             )
+        if x.dim() != 4 or x.shape[1] != self._channels:
+            raise ValueError(f"x must be (B, {self._channels}, H, W), got {tuple(x.shape)}")
         return self._infer(x)
 
     def state_dict(self, *args: Any, **kwargs: Any) -> Any:
@@ -154,6 +155,7 @@ class Twin(nn.Module):
         _check_range(parts)
         for name, part in parts.items():
             self.add_module(name, part)
+        self._channels = model.conv1.in_channels
         self._begin_anew()
         if self._keeps_state:
             self._source = (model,)  # in a tuple, or it would be a submodule
@@ -162,10 +164,14 @@ class Twin(nn.Module):
 
 
 def _check_range(parts: nn.ModuleDict) -> None:
-    """Refuse factors that a narrow dtype cannot hold once they are multiplied into weights."""
+    """Refuse what is not a number, and factors that a narrow dtype cannot hold in weights.
+
+    A convolution that rectifies by itself would make 0 of it.
+    """
     for name, tensor in parts.named_buffers():
-        if tensor.dtype == torch.float16 and not tensor.is_meta and not tensor.isfinite().all():
+        if not tensor.is_meta and not tensor.isfinite().all():
+            advice = ": use bfloat16 or float32" if tensor.dtype == torch.float16 else ""
             raise ValueError(
-                f"{name} must be finite once BatchNorm is folded into it, got a value beyond "
-                "float16: use bfloat16 or float32"
+                f"{name} must be finite once BatchNorm is folded into it, got NaN or a value "
+                f"beyond {str(tensor.dtype).removeprefix('torch.')}{advice}"
             )

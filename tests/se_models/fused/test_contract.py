@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,8 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.utils.flop_counter import FlopCounterMode
 
+from se_models import SEConfig, with_se
+from se_models.fused import fuse
 from se_models.fused.operators import (
     REFERENCES,
     excite,
@@ -106,6 +109,23 @@ def test_the_counter_knows_their_arithmetic() -> None:
         for operator, arguments in samples():
             operator(*arguments)
     assert counter.get_total_flops() == 7 * (2 * 2 * (2 * 6 * 3))
+
+
+@pytest.mark.parametrize("placement", ["none", "post", "identity", "inner"])
+@torch.no_grad()
+def test_the_counter_knows_a_twins_arithmetic(placement: Any, trunk: Any) -> None:
+    """It is the model's, of packed convolutions and of products, where no layers are joined."""
+    model = copy.deepcopy(trunk)
+    if placement != "none":
+        model = with_se(model, SEConfig(placement)).eval()
+    twin, images = fuse(model), torch.randn(1, 3, 64, 64)
+    for batch in (images, images.expand(2, -1, -1, -1)):
+        counted = []
+        for each in (model, twin):
+            with FlopCounterMode(display=False) as counter:
+                each(batch)
+            counted.append(counter.get_total_flops())
+        assert counted[0] == counted[1]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from se_models.fused import fuse, packed
+from se_models.fused import fuse, packed, replay
 from se_models.fused.folding import FoldedConv
 from se_models.fused.latest import KINDS
 from se_models.fused.packed import PackedConvolution, can_pack
@@ -154,6 +154,17 @@ def test_what_cannot_be_packed_for_runs_as_it_is(x: torch.Tensor) -> None:
     conv = copy.deepcopy(CONVOLUTIONS[2]).to(x.device, x.dtype)
     names = calls(FoldedConv(conv, None, kinds=KINDS), x)
     assert names["aten.convolution.default"] == 1
+
+
+def test_nothing_is_packed_while_onednn_is_off(trunk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is what was noted with it called again."""
+    twin, x = fuse(trunk), torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        expected = twin(x)
+        monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)
+        assert not can_pack(x)
+        assert not replay._can_replay(x)
+        torch.testing.assert_close(twin(x), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_without_the_operators_it_runs_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

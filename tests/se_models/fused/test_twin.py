@@ -191,6 +191,38 @@ def test_a_copy_computes_the_same(make: Make, again: Any, trunk: Any) -> None:
     assert list(copied.state_dict()) == list(twin.state_dict())
 
 
+@pytest.mark.parametrize("placement", ["none", *PLACEMENTS])
+@torch.no_grad()
+def test_what_is_not_a_number_stays_so(make: Make, placement: Any, trunk: Any) -> None:
+    """Of a pixel or of all, and what overflows: its image has no other logits, the next one has."""
+    model = copy.deepcopy(trunk)
+    if placement != "none":
+        model = with_se(model, SEConfig(placement)).eval()
+    twin, sound = make(model), torch.randn(2, 3, 64, 64)
+    one_pixel = (0, 0, 5, 5)
+    for where, value in (((0,), torch.nan), (one_pixel, torch.nan), ((0,), torch.inf)):
+        images = sound.clone()
+        images[where] = value
+        for batch in (images, images[:1]):
+            assert torch.equal(twin(batch).isnan(), model(batch).isnan())
+
+
+@pytest.mark.parametrize("shape", [(3, 64, 64), (1, 4, 64, 64), (1, 1, 3, 64, 64)])
+def test_other_shapes_are_refused(make: Make, shape: Any, trunk: Any) -> None:
+    """By the name of the argument."""
+    with pytest.raises(ValueError, match=r"x must be \(B, 3, H, W\), got \(.*64, 64\)"):
+        make(trunk)(torch.zeros(shape))
+
+
+@pytest.mark.filterwarnings("ignore")
+@torch.no_grad()
+def test_it_is_traced(make: Make, trunk: Any) -> None:
+    """By `torch.jit`, which knows not all of oneDNN's operators."""
+    twin, images = make(with_se(trunk, SEConfig()).eval()), torch.randn(2, 3, 64, 64)
+    traced = torch.jit.trace(twin, images, check_trace=False)
+    torch.testing.assert_close(traced(images), twin(images), rtol=1e-4, atol=1e-5)
+
+
 def test_without_state_no_other_tensor_is_held(make: Make, trunk: Any) -> None:
     """What the twin needs not compute it lets go of; asked for it, it says so."""
     model = with_se(trunk, SEConfig()).eval()
