@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import metadata
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,12 @@ SCALARS = {
     torch.bfloat16: "__nv_bfloat16",
 }
 _BOOLS = ("false", "true")
+# The wheels of NVRTC and of CUDA's headers. Of a newer toolkit they do not have it in their names.
+_WHEELS = tuple(
+    f"nvidia-cuda-{part}{toolkit}"
+    for part in ("nvrtc", "runtime")
+    for toolkit in ("", "-cu13", "-cu12")
+)
 
 
 @dataclass(frozen=True)
@@ -157,15 +164,30 @@ def _options(dtype: torch.dtype, architecture: str) -> tuple[str, ...]:
     )
 
 
-def _digest(dtype: torch.dtype, architecture: str) -> str:
-    """Of all that the compiler is given, and of the compiler, with which CUDA's headers come."""
+def versions() -> tuple[str, ...]:
+    """Of NVRTC, and of each wheel that it and CUDA's headers come in.
+
+    NVRTC itself tells no patch release; where it comes in no wheel, none is known.
+
+    Raises:
+        ImportError: if there are no bindings for it.
+        LaunchError: if it does not tell.
+    """
     from cuda.bindings import nvrtc
 
-    version = nvrtc.nvrtcVersion()[1:]
+    found = ["NVRTC " + ".".join(map(str, _told(nvrtc.nvrtcVersion())))]
+    for wheel in _WHEELS:
+        with suppress(metadata.PackageNotFoundError):
+            found.append(f"{wheel} {metadata.version(wheel)}")
+    return tuple(found)
+
+
+def _digest(dtype: torch.dtype, architecture: str) -> str:
+    """Of all that the compiler is given, and of the compiler and CUDA's headers."""
     sources = (SOURCE, *sorted(FOLDER.glob("*.cuh")))
     made_from = (
         *(source.read_text(encoding="utf-8") for source in sources),
-        str(version), *_options(dtype, architecture), *kernels(dtype),
+        *versions(), *_options(dtype, architecture), *kernels(dtype),
     )  # fmt: skip
     return hashlib.sha256("\0".join(made_from).encode()).hexdigest()[:16]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from importlib import metadata
 from pathlib import Path
 
 import pandas as pd
@@ -136,8 +137,6 @@ def test_a_folder_that_cannot_be_written_is_done_without(tmp_path: Path) -> None
 
 def test_what_is_kept_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By each of the sources, the compiler's version and its options; not by where they lie."""
-    from cuda.bindings import nvrtc
-
     copied = tmp_path / "copied"
     shutil.copytree(compiler.FOLDER, copied)
     digests = [compiler._digest(torch.float32, "sm_80")]
@@ -148,11 +147,38 @@ def test_what_is_kept_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for source in sources:
         source.write_text(source.read_text() + "\n")
         digests.append(compiler._digest(torch.float32, "sm_80"))
-    monkeypatch.setattr(nvrtc, "nvrtcVersion", lambda: (0, 99, 0))
+    monkeypatch.setattr(compiler, "versions", lambda: ("NVRTC 99.0",))
     digests.append(compiler._digest(torch.float32, "sm_80"))
     monkeypatch.setattr(compiler, "_options", lambda *_: ("--use_fast_math",))
     digests.append(compiler._digest(torch.float32, "sm_80"))
     assert len(set(digests)) == len(sources) + 3
+
+
+@pytest.mark.parametrize("part", ["nvrtc", "runtime"])
+def test_a_patch_release_of_the_compiler_or_its_headers_is_told_apart(
+    part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the version of the wheel that it comes in: NVRTC tells two numbers of three."""
+    before = compiler._digest(torch.float32, "sm_80")
+    version = metadata.version
+
+    def patched(wheel: str) -> str:
+        return version(wheel) + (".1" if f"nvidia-cuda-{part}" in wheel else "")
+
+    monkeypatch.setattr(metadata, "version", patched)
+    assert any(each.startswith(f"nvidia-cuda-{part}") for each in compiler.versions())
+    assert compiler._digest(torch.float32, "sm_80") != before
+
+
+def test_another_version_of_nvrtc_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no wheel tells it, too."""
+    from cuda.bindings import nvrtc
+
+    before = compiler._digest(torch.float32, "sm_80")
+    status, *_ = nvrtc.nvrtcVersion()
+    monkeypatch.setattr(nvrtc, "nvrtcVersion", lambda: (status, 99, 0))
+    assert compiler.versions()[0] == "NVRTC 99.0"
+    assert compiler._digest(torch.float32, "sm_80") != before
 
 
 def test_what_does_not_compile_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
