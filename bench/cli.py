@@ -103,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     predict = subparsers.add_parser(
         "predict", help="say what SE would cost on a GPU that is not here", add_help=False
     )
-    predict.set_defaults(command=commands.predict)
+    predict.set_defaults(command=commands.predict, failure=1)
 
     exact = _add(
         subparsers, "exact", commands.exact, "compare what can be counted with a baseline",

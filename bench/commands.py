@@ -9,6 +9,7 @@ import argparse
 import os
 import re
 import secrets
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -68,6 +69,8 @@ def selfcheck(options: argparse.Namespace) -> int:
     code = limited.run(
         [sys.executable, "-m", *checks], name="the process of checks", minutes=_CHECKS_MINUTES
     ).returncode
+    # In bench.measure.selfcheck, which needs torch, the report has this name.
+    _raise_if_killed(code, "the process of checks", f"; {out / 'selfcheck.txt'} names the check")
     if code or options.checks_only:
         return code
     grid = (
@@ -76,7 +79,20 @@ def selfcheck(options: argparse.Namespace) -> int:
         "--out", str(out),
     )  # fmt: skip
     budget = () if options.budget is None else ("--budget", f"{options.budget}s")
-    return subprocess.call([sys.executable, "-m", *grid, *budget])
+    code = subprocess.call([sys.executable, "-m", *grid, *budget])
+    _raise_if_killed(code, "the process that measures")
+    return code
+
+
+def _raise_if_killed(code: int, name: str, hint: str = "") -> None:
+    """A process that a signal has ended says nothing itself, and no shell tells its code.
+
+    Raises:
+        RuntimeError: if ``code`` is that of such a process; names it and the signal.
+    """
+    if code < 0:
+        known = {each.value: each.name for each in signal.Signals}
+        raise RuntimeError(f"{name} was ended by {known.get(-code, f'signal {-code}')}{hint}")
 
 
 def _own_folder(device: Device) -> str:
@@ -100,7 +116,9 @@ def _gpu() -> str:
 
 def predict(options: argparse.Namespace) -> int:
     """Pass all flags on to the prediction, which needs torch."""
-    return subprocess.call([sys.executable, "-m", "bench.measure.predict", *options.rest])
+    code = subprocess.call([sys.executable, "-m", "bench.measure.predict", *options.rest])
+    _raise_if_killed(code, "the process that predicts")
+    return code
 
 
 def list_grid(options: argparse.Namespace) -> int:

@@ -107,7 +107,8 @@ examples:
   %(prog)s                                     on the CUDA device that is there
   %(prog)s --device cpu --checks-only
 
-exit codes: 0 all is right; 1 something is wrong; 2 there is no such device
+exit codes: 0 all is right; 1 something is wrong; 2 there is no such device, or wrong
+usage
 """
 EXACT = """\
 Hold what can be counted against a committed baseline: an exact gate.

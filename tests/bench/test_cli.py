@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from argparse import ArgumentParser
@@ -15,6 +16,7 @@ import pytest
 from bench import commands, environment, limited, texts
 from bench.cli import main
 from bench.grid import LATE_STAGE, Grid, plan_blocks
+from bench.measure.selfcheck import REPORT
 from bench.options import add_grid, grid_from, seconds
 from bench.run.schedule import default_budget_s
 
@@ -120,6 +122,39 @@ def test_checks_that_do_not_finish_are_a_failure(
     assert main(["selfcheck", "--device", "cpu", "--out", str(tmp_path)]) == 1
     told = "selfcheck: the process of checks did not finish in 0.001 minutes\n"
     assert capsys.readouterr().err.endswith(told)
+
+
+def test_a_crash_of_the_checks_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By its signal, and the report that names the check; the exit code is that of a failure."""
+    crashed: subprocess.CompletedProcess[str]
+    crashed = subprocess.CompletedProcess([""], -signal.SIGSEGV)
+    monkeypatch.setattr(limited, "run", lambda *_given, **_named: crashed)
+    monkeypatch.setattr(subprocess, "call", None)
+    assert main(["selfcheck", "--device", "cpu", "--out", str(tmp_path)]) == 1
+    told = f"the process of checks was ended by SIGSEGV; {tmp_path / REPORT} names the check\n"
+    assert capsys.readouterr().err.endswith(f" selfcheck: {told}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [(["selfcheck", "--device", "cpu"], "measures"), (["predict"], "predicts")],
+)
+@pytest.mark.parametrize(("code", "by"), [(-9, "SIGKILL"), (-63, "signal 63")])
+def test_a_process_that_is_killed_is_told(
+    arguments: list[str],
+    name: str,
+    code: int,
+    by: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As that of measuring and of predicting, where memory ran out."""
+    stand_in_for_checks(monkeypatch)
+    monkeypatch.setattr(subprocess, "call", lambda _command: code)
+    assert main(arguments) == 1
+    assert capsys.readouterr().err.endswith(f"the process that {name} was ended by {by}\n")
 
 
 def measured_by_selfcheck(monkeypatch: pytest.MonkeyPatch, *flags: str) -> list[str]:
