@@ -203,6 +203,13 @@ def percent(text: str) -> float:
     return value
 
 
+def positive_integer(text: str) -> int:
+    """A number to count by."""
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"must be a positive integer, got {text!r}")
+    return int(text)
+
+
 def _name(text: str) -> str:
     return text
 

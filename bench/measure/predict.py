@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from bench.files import replacing
 from bench.measure.works import Work, works_of
+from bench.options import positive_integer
 from bench.trial import DTYPES as DTYPE_NAMES
 from bench.trial import Path as RunPath
 from bench.trial import Trial, Variant, Workload
@@ -151,8 +153,18 @@ def rows(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the predictions, and leave them as CSV in --out."""
+    """Print the predictions, and leave them as CSV in --out; the exit code is 0 or 2."""
     gpus = known_gpus()
+    options = _options(gpus, arguments)
+    try:
+        _predict(gpus, options)
+    except (ValueError, OSError) as error:
+        print(f"python -m bench predict: error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _options(gpus: Iterable[str], arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench predict",
         description=__doc__,
@@ -167,13 +179,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help=f"from {', '.join(ARCHITECTURES)}; may be repeated (default: resnet50)",
     )  # fmt: skip
     parser.add_argument(
-        "--batch", action="append", type=int, metavar="N", help="(default: 1, 8, 256)"
+        "--batch", action="append", type=positive_integer, metavar="N", help="(default: 1, 8, 256)"
     )
     parser.add_argument(
         "--dtype", choices=DTYPE_NAMES, default="float16", help="(default: %(default)s)"
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help=f"leave {PREDICTED} there")
-    options = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def _predict(gpus: Mapping[str, Gpu], options: argparse.Namespace) -> None:
+    if options.out is not None:
+        options.out.mkdir(parents=True, exist_ok=True)
     chosen = [gpus[name] for name in options.gpu or gpus]
     found = list(
         rows(
@@ -182,13 +199,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     _show(found)
     if options.out is not None:
-        options.out.mkdir(parents=True, exist_ok=True)
         with replacing(options.out / PREDICTED) as draft, draft.open("w", newline="") as file:
             writer = csv.DictWriter(file, found[0])
             writer.writeheader()
             writer.writerows(found)
         print(options.out / PREDICTED)
-    return 0
 
 
 def _show(found: Sequence[dict[str, object]]) -> None:

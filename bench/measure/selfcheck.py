@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
 
@@ -43,7 +43,7 @@ SANITIZER_MINUTES = 15.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run all checks; the exit code is 0, 1 (one failed) or 2 (there is no such device)."""
+    """Run all checks; the exit code is 0, 1 (one failed) or 2 (no such device, or no report)."""
     options = _options(arguments)
     reason = _without(options.device)
     if reason is not None:
@@ -52,20 +52,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     device = torch.device(options.device)
     report: list[str] = []
     try:
+        _keep((_UNFINISHED,), options.out)
+    except OSError as error:
+        print(f"error: the report cannot be written: {error}", file=sys.stderr)
+        return 2
+    try:
         for name, check in _checks(options).items():
             _keep((*report, f"{name}: {_UNFINISHED}"), options.out)
             for line in check(device):
                 report.append(f"{name}: {line}")
                 print(report[-1], flush=True)
                 _keep((*report, f"{name}: {_UNFINISHED}"), options.out)
+        _keep(report, options.out)
     # What raises is as wrong as what differs, whatever it raises: libraries that are missing, and
     # kernels that are wrong, have errors of many kinds.
     except Exception as error:
         report.append(f"FAILED: {str(error) or repr(error)}")
         print(report[-1], file=sys.stderr)
-        _keep(report, options.out)
+        # Where that cannot be kept either it has been said, and the report goes on saying that it
+        # is not finished.
+        with suppress(OSError):
+            _keep(report, options.out)
         return 1
-    _keep(report, options.out)
     return 0
 
 

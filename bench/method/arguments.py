@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from bench.cpus import default_threads
 from bench.method.load import LOADS
-from bench.options import seconds
+from bench.options import positive_integer, seconds
 from bench.run.schedule import PROCESSES
 from bench.waiting import WAITING
 
@@ -151,8 +151,9 @@ def _add_run(commands: _Commands) -> None:
         "what earlier runs spent included (default: %(default)s)",
     )  # fmt: skip
     added.add_argument(
-        "--sets", type=_count, metavar="N", help="at most so many sets (default: what fits)"
-    )
+        "--sets", type=positive_integer, metavar="N",
+        help="at most so many sets (default: what fits)",
+    )  # fmt: skip
     added.add_argument(
         "--length", type=seconds, default="15s", metavar="TIME",
         help="how long each method measures all models in a set (default: %(default)s)",
@@ -203,28 +204,22 @@ def _command(
 
 def _add_number(added: argparse.ArgumentParser, flag: str, default: int, about: str) -> None:
     told = f"{about} (default: %(default)s)"
-    added.add_argument(flag, type=_count, default=default, metavar="N", help=told)
+    added.add_argument(flag, type=positive_integer, default=default, metavar="N", help=told)
 
 
 def _add_size(added: argparse.ArgumentParser) -> None:
     added.add_argument(
-        "--size", type=_count, default=64, metavar="PX",
+        "--size", type=positive_integer, default=64, metavar="PX",
         help="input size in pixels (default: %(default)s)",
     )  # fmt: skip
 
 
 def _add_threads(added: argparse.ArgumentParser) -> None:
     added.add_argument(
-        "--threads", type=_count, default=default_threads(), metavar="N",
+        "--threads", type=positive_integer, default=default_threads(), metavar="N",
         help="threads of a forward (default: physical cores within the CPU quota, here "
         "%(default)s)",
     )  # fmt: skip
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"must be a positive integer, got {text!r}")
-    return int(text)
 
 
 def _lengths(text: str) -> tuple[float, ...]:

@@ -199,6 +199,27 @@ def test_the_command_says_that_it_predicts(
     assert set(pd.read_csv(tmp_path / PREDICTED)["gpu"]) == {"T4"}
 
 
+@pytest.mark.parametrize("batch", ["0", "-3", "1.5"])
+def test_a_batch_is_a_positive_integer(batch: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """In one line, before anything is predicted."""
+    with pytest.raises(SystemExit) as end:
+        main(["--gpu", "H100", f"--batch={batch}"])
+    assert end.value.code == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.endswith(f"argument --batch: must be a positive integer, got '{batch}'")
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one line, and the exit code is 2."""
+    monkeypatch.setattr(predict, "works_of", None)
+    (tmp_path / "file").touch()
+    assert main(["--gpu", "T4", "--out", str(tmp_path / "file" / "folder")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("python -m bench predict: error: [Errno")
+
+
 def test_published_rates_have_a_source() -> None:
     """For each GPU, and the architectures are those that kernels are compiled for."""
     for each in known_gpus().values():

@@ -112,6 +112,35 @@ def test_a_report_that_is_not_whole_says_so(
     assert report == "device: cpu\nversions: one is right\nversions: NOT FINISHED\n"
 
 
+def test_a_folder_that_cannot_be_made_is_told_before_any_check(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """In one line, and the exit code is 2, as of wrong usage."""
+    monkeypatch.setattr(selfcheck, "named", None)
+    (tmp_path / "file").touch()
+    assert main(["--device", "cpu", "--out", str(tmp_path / "file" / "folder")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: the report cannot be written: [Errno")
+
+
+def test_a_report_that_can_no_longer_be_written_is_a_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """As on a full disk; in one line, and what was written says that it is not finished."""
+
+    def fills(_device: torch.device) -> Any:
+        monkeypatch.setattr(Path, "write_text", full)
+        yield "cpu"
+
+    def full(*_given: object, **_named: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(selfcheck, "named", fills)
+    assert main(["--device", "cpu", "--out", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == "FAILED: [Errno 28] No space left on device\n"
+    assert (tmp_path / REPORT).read_text() == "device: NOT FINISHED\n"
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("check", [loading, kernels, networks, stream, captured, at_once])
 def test_a_check_passes_on_a_device(check: Callable[[torch.device], Lines]) -> None:
