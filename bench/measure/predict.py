@@ -30,10 +30,9 @@ from se_models.config import ARCHITECTURES, PLACEMENTS, Architecture, SEConfig
 
 PREDICTED = "predicted.csv"
 GPUS = Path(__file__).with_name("gpus.csv")
-# No kernel is over sooner; a launch by eager PyTorch takes the host so long, and the next node of a
-# graph so long to start. What our own operators take in Python ahead of a launch comes on top, and
-# is left out.
-SHORTEST_S, LAUNCH_S, NODE_S = 2e-6, 6e-6, 1e-6
+# No kernel is over sooner, be it a graph's next one; a launch by eager PyTorch takes the host so
+# long. What our own operators take in Python ahead of a launch comes on top, and is left out.
+SHORTEST_S, LAUNCH_S = 2e-6, 6e-6
 PATHS = (
     RunPath(), RunPath("fused"), RunPath("none", "cuda_graph"), RunPath("fused", "cuda_graph"),
 )  # fmt: skip
@@ -89,14 +88,15 @@ def forecast(trial: Trial, works: Sequence[Work], gpu: Gpu, reached: Reached = L
         2 * work.multiply_adds / (1e12 * (gpu.float32_tflops if work.is_wide else narrow))
         for work in works
     ]
-    each_s = LAUNCH_S if trial.path.executor == "eager" else NODE_S
+    # A graph is launched once, whatever it holds.
+    launches = len(works) if trial.path.executor == "eager" else 1
     return Forecast(
         floor_s=sum(work.moved_bytes for work in works) / bytes_per_s,
         device_s=sum(
             max(moving / reached.bandwidth, computing / reached.arithmetic, SHORTEST_S)
             for moving, computing in zip(moving_s, computing_s, strict=True)
         ),
-        host_s=len(works) * each_s,
+        host_s=LAUNCH_S * launches,
     )
 
 
