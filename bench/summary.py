@@ -78,6 +78,7 @@ def setting_line(rows: pd.DataFrame, *, with_path: bool = True) -> str:
         f"{row['architecture']} on {row['machine']} ({row['device']}): batch {row['batch']}, "
         f"{row['size']} px, {row['dtype']}, {row['layout']}, "
         f"{row['threads']} thread{'s' if row['threads'] > 1 else ''}"
+        + (", warm L2 cache" if row["device"] == "cuda" else "")
         + (f", {row['path']}" if with_path else "")
     )
 

@@ -94,7 +94,7 @@ def subtitle(rows: pd.DataFrame, *, with_path: bool = True) -> str:
         f"{row['size']} px",
         str(row["dtype"]),
         str(row["layout"]).replace("_", " "),
-        f"{row['device']}, {threads}",
+        f"{row['device']}, {threads}" + (", warm L2 cache" if row["device"] == "cuda" else ""),
         *([str(row["path"])] if with_path else []),
     )
     machines = sorted(set(rows["machine"].dropna().astype(str)))

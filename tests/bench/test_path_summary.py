@@ -33,6 +33,18 @@ def without(path: str, frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
+def test_times_of_a_gpu_say_that_its_cache_is_warm() -> None:
+    """In every caption; a CPU's do not, which has no such choice."""
+    assert "warm" not in markdown(table())
+    captions = [
+        line
+        for line in markdown(table().assign(device="cuda")).splitlines()
+        if line.startswith("**")
+    ]
+    assert len(captions) == 3
+    assert all("threads, warm L2 cache" in caption for caption in captions)
+
+
 def printed(frame: pd.DataFrame, width: int) -> str:
     output = io.StringIO()
     print_summary(frame, Console(file=output, width=width))

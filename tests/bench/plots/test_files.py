@@ -156,6 +156,14 @@ class TestDraw:
         if not data.empty:
             plot.draw(data, "s").draw_without_rendering()
 
+    def test_subtitle_of_a_gpu_says_that_its_cache_is_warm(self) -> None:
+        """No other does."""
+        on_gpu = style.subtitle(synthetic().assign(device="cuda")).replace(
+            "\N{NO-BREAK SPACE}", " "
+        )
+        assert "warm L2 cache" in on_gpu
+        assert "warm" not in style.subtitle(synthetic())
+
     def test_subtitle_tells_machine_and_setting(self) -> None:
         """A picture that is passed on says what it is of."""
         written = texts(overhead.draw(overhead.data(synthetic()), style.subtitle(synthetic())))
