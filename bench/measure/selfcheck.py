@@ -23,6 +23,7 @@ from pathlib import Path
 import torch
 
 from bench import limited
+from bench.environment import describe_machine, describe_source
 from bench.measure import subject
 from bench.measure.agreement import Agreement, agreements
 from bench.measure.checks import SIZE, Lines, WrongError
@@ -31,6 +32,7 @@ from bench.trial import DEVICES, Device, Trial, Variant, Workload
 from bench.trial import Path as RunPath
 from se_models.config import PLACEMENTS, SEConfig
 from se_models.fused import fuse
+from se_models.fused.cuda import compiler
 from se_models.fused.kernels import missing
 
 REPORT = "selfcheck.txt"
@@ -105,9 +107,12 @@ def _without(device: Device) -> str | None:
 
 
 def _checks(options: argparse.Namespace) -> dict[str, Callable[[torch.device], Lines]]:
-    checks: dict[str, Callable[[torch.device], Lines]] = {
-        "device": named, "versions": versions, "loading": loading, "kernels": kernels,
-    }  # fmt: skip
+    checks: dict[str, Callable[[torch.device], Lines]] = {"device": named}
+    # The kernels alone are for compute-sanitizer, which would watch the commands that tell of
+    # driver and commit, too; the report that it is for has them.
+    if not options.kernels_only:
+        checks["versions"] = versions
+    checks |= {"loading": loading, "kernels": kernels}
     if options.kernels_only:
         return checks
     checks["networks"] = networks
@@ -122,17 +127,21 @@ def named(device: torch.device) -> Lines:
     if device.type == "cuda":
         major, minor = torch.cuda.get_device_capability(device)
         yield f"{torch.cuda.get_device_name(device)}, sm_{major}{minor}"
+        yield "its L2 cache is warm in all times: it holds what the forward before has left"
     else:
         yield device.type
 
 
 def versions(device: torch.device) -> Lines:
-    """By what it was compiled."""
+    """What was checked, by what it was compiled, and with what it runs."""
+    source = describe_source()
+    changed = "" if source.dirty_diff is None else ", changed since"
+    yield f"source {source.fingerprint}, commit {source.commit or 'unknown'}{changed}"
     yield f"torch {torch.__version__}, CUDA {torch.version.cuda}"
     if device.type == "cuda":
-        from cuda.bindings import nvrtc
-
-        yield "NVRTC " + ".".join(map(str, nvrtc.nvrtcVersion()[1:]))
+        driver = describe_machine().gpu_driver or "unknown"
+        yield f"driver {driver}, cuDNN {torch.backends.cudnn.version()}"
+        yield ", ".join(compiler.versions())
 
 
 def loading(device: torch.device) -> Lines:
@@ -184,9 +193,10 @@ def networks(device: torch.device) -> Lines:
 
 def sanitizer(_device: torch.device) -> Lines:
     """compute-sanitizer over the kernels, a process for each: memory, races, barriers."""
-    tool = shutil.which("compute-sanitizer")
+    name, folders = "compute-sanitizer", _toolkits()
+    tool = shutil.which(name) or shutil.which(name, path=os.pathsep.join(folders))
     if tool is None:
-        yield "compute-sanitizer is not installed: not run"
+        yield f"{name} was not found on PATH or in {' or '.join(folders)}: not run"
         return
     # An overrun stays within what torch's allocator has reserved, unless each tensor is allocated
     # for itself.
@@ -201,6 +211,12 @@ def sanitizer(_device: torch.device) -> Lines:
         if done.returncode:
             raise WrongError(f"compute-sanitizer's {check}: {_last_words(done)}")
         yield f"{check} finds nothing"
+
+
+def _toolkits() -> list[str]:
+    """Where CUDA's tools lie that are not on PATH."""
+    homes = (os.environ.get("CUDA_HOME"), "/usr/local/cuda")
+    return [str(Path(home) / "bin") for home in homes if home]
 
 
 def _last_words(done: subprocess.CompletedProcess[str]) -> str:

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 import torch
 
+from bench import environment
 from bench.measure import selfcheck
 from bench.measure.checks import Lines, WrongError
 from bench.measure.queued import at_once, captured, stream
 from bench.measure.selfcheck import REPORT, kernels, loading, main, networks, sanitizer
+from se_models.fused.cuda import compiler
 from tests.timing_out import hanging
 
 pytestmark = hanging(300)
@@ -20,9 +22,12 @@ pytestmark = hanging(300)
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize("more", [(), ("--kernels-only",)])
+@pytest.mark.parametrize(
+    ("more", "told_first"), [((), "versions: torch\n"), (("--kernels-only",), "")]
+)
 def test_kernels_that_do_not_load_are_a_failure(
     more: tuple[str, ...],
+    told_first: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
@@ -37,7 +42,7 @@ def test_kernels_that_do_not_load_are_a_failure(
     told = "FAILED: there are no kernels for cuda: kernels.cu for sm_90: error: no\n"
     assert capsys.readouterr().err == told
     report = (tmp_path / REPORT).read_text()
-    assert report == f"device: NVIDIA H100, sm_90\nversions: torch\n{told}"
+    assert report == f"device: NVIDIA H100, sm_90\n{told_first}{told}"
 
 
 def test_loading_comes_after_versions_and_before_the_kernels(
@@ -47,7 +52,8 @@ def test_loading_comes_after_versions_and_before_the_kernels(
     for name in ("kernels", "networks"):
         monkeypatch.setattr(selfcheck, name, lambda _device: iter(["done"]))
     assert main(["--device", "cpu", "--out", str(tmp_path)]) == 0
-    names = [line.partition(":")[0] for line in (tmp_path / REPORT).read_text().splitlines()]
+    lines = (tmp_path / REPORT).read_text().splitlines()
+    names = list(dict.fromkeys(line.partition(":")[0] for line in lines))
     assert names == ["device", "versions", "loading", "kernels", "networks"]
 
 
@@ -56,7 +62,36 @@ def test_a_report_begins_with_what_was_checked(monkeypatch: pytest.MonkeyPatch) 
     assert list(selfcheck.named(CPU)) == ["cpu"]
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _device: "NVIDIA H100")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: (9, 0))
-    assert list(selfcheck.named(torch.device("cuda"))) == ["NVIDIA H100, sm_90"]
+    name, state = selfcheck.named(torch.device("cuda"))
+    assert name == "NVIDIA H100, sm_90"
+    assert state.startswith("its L2 cache is warm in all times")
+
+
+def test_a_report_tells_what_was_checked_and_with_what(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The source, so that no record is needed to tell it; of a GPU all that compiles and runs."""
+    source = environment.Source("0123456789abcdef", "deadbeef", None)
+    monkeypatch.setattr(selfcheck, "describe_source", lambda: source)
+    lines = ["source 0123456789abcdef, commit deadbeef"]
+    lines.append(f"torch {torch.__version__}, CUDA {torch.version.cuda}")
+    assert list(selfcheck.versions(CPU)) == lines
+    monkeypatch.setattr(environment, "_nvidia_gpus", lambda: (("NVIDIA H100",), "580.95.05"))
+    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 92400)
+    monkeypatch.setattr(compiler, "versions", lambda: ("NVRTC 13.0", "nvidia-cuda-nvrtc 13.0.88"))
+    lines += ["driver 580.95.05, cuDNN 92400", "NVRTC 13.0, nvidia-cuda-nvrtc 13.0.88"]
+    assert list(selfcheck.versions(torch.device("cuda"))) == lines
+
+
+@pytest.mark.parametrize(
+    ("commit", "diff", "told"),
+    [("deadbeef", "0123", "deadbeef, changed since"), (None, None, "unknown")],
+)
+def test_a_source_that_no_commit_has_is_told(
+    commit: str | None, diff: str | None, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a checkout that was changed, and of what is no checkout."""
+    source = environment.Source("0123456789abcdef", commit, diff)
+    monkeypatch.setattr(selfcheck, "describe_source", lambda: source)
+    assert next(selfcheck.versions(CPU)) == f"source 0123456789abcdef, commit {told}"
 
 
 def test_a_machine_without_bindings_is_a_failure(
@@ -148,10 +183,26 @@ def test_a_check_passes_on_a_device(check: Callable[[torch.device], Lines]) -> N
     assert list(check(torch.device("cuda")))
 
 
-def test_without_compute_sanitizer_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_compute_sanitizer_it_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """And does not claim to have run it."""
     monkeypatch.setenv("PATH", "")
-    assert list(sanitizer(CPU)) == ["compute-sanitizer is not installed: not run"]
+    monkeypatch.setattr(selfcheck, "_toolkits", lambda: [str(tmp_path), "there"])
+    (line,) = sanitizer(CPU)
+    places = f"on PATH or in {tmp_path} or there"
+    assert line == f"compute-sanitizer was not found {places}: not run"
+
+
+def test_compute_sanitizer_is_found_in_a_toolkit(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """That is not on PATH, as CUDA's installer leaves it."""
+    (tmp_path / "bin").mkdir()
+    _tool(tmp_path / "bin", "exit 0", monkeypatch)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("CUDA_HOME", str(tmp_path))
+    assert next(sanitizer(CPU)) == "memcheck finds nothing"
 
 
 def test_compute_sanitizer_watches_the_kernels(
