@@ -5,7 +5,8 @@ long as its bytes take at the published bandwidth, or its arithmetic at the
 published rate, or a kernel lasts at least, whichever is most; and a forward as
 long as its operators, or as the host takes to launch them. Caches, clocks and
 the choice of algorithms are left out: what our own kernels read twice is charged
-twice, though a cache may hold it. What shares of the published rates
+twice, though a cache may hold it. Nor is TF32 taken, by which torch's convolutions
+of float32 go faster where a GPU has it. What shares of the published rates
 kernels reach is assumed, so what follows from other shares is told besides.
 """
 
@@ -49,6 +50,10 @@ class Gpu:
     float32_tflops: float
     half_tflops: float
     source: str
+
+    def computes_in(self, dtype: str) -> bool:
+        """Whether its tensor cores know a dtype: those before sm_80 know no bfloat16."""
+        return dtype != "bfloat16" or int(self.architecture.removeprefix("sm_")) >= 80
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,16 @@ def rows(
     """A row for every placement by every path, the plain trunk included; SE at r = 16.
 
     Columns that hold predictions say so in their names.
+
+    Raises:
+        ValueError: if a GPU does not compute in a dtype; before any row.
     """
+    for gpu, dtype in product(gpus, dtypes):
+        if not gpu.computes_in(dtype):
+            raise ValueError(
+                f"{dtype} must be of sm_80 or newer, whose tensor cores know it, got {gpu.name} "
+                f"({gpu.architecture})"
+            )
     works_of_each = cache(works_of)  # no GPU's own
     for gpu, architecture, dtype, batch, path in product(
         gpus, architectures, dtypes, batches, PATHS
@@ -172,7 +186,7 @@ def _options(gpus: Iterable[str], arguments: Sequence[str] | None) -> argparse.N
     )
     parser.add_argument(
         "--gpu", action="append", choices=list(gpus), metavar="NAME",
-        help=f"from {', '.join(gpus)}; may be repeated (default: all)",
+        help=f"from {', '.join(gpus)}; may be repeated (default: all that compute in --dtype)",
     )  # fmt: skip
     parser.add_argument(
         "--architecture", action="append", choices=ARCHITECTURES, metavar="NAME",
@@ -191,7 +205,8 @@ def _options(gpus: Iterable[str], arguments: Sequence[str] | None) -> argparse.N
 def _predict(gpus: Mapping[str, Gpu], options: argparse.Namespace) -> None:
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
-    chosen = [gpus[name] for name in options.gpu or gpus]
+    able = [name for name, gpu in gpus.items() if gpu.computes_in(options.dtype)]
+    chosen = [gpus[name] for name in options.gpu or able]
     found = list(
         rows(
             chosen, options.architecture or ["resnet50"], options.batch or BATCHES, [options.dtype]
@@ -214,6 +229,12 @@ def _show(found: Sequence[dict[str, object]]) -> None:
         f"{_span(each.bandwidth for each in OTHERS)} and "
         f"{_span(each.arithmetic for each in OTHERS)}."
     )
+    if any(row["dtype"] == "float32" for row in found):
+        print(
+            "Assumed: float32 arithmetic without TF32, which torch's convolutions take by default "
+            "from sm_80 on. Where it is faster, forwards take less and SE's share is more than "
+            "told."
+        )
     line = "{:<10} {:<12} {:>5} {:<17} {:<9} {:>9} {:>9} {:>8} {:>16}"
     print(
         line.format(

@@ -220,6 +220,29 @@ def test_a_folder_that_cannot_be_made_is_told_before_any_work(
     assert line.startswith("python -m bench predict: error: [Errno")
 
 
+def test_bfloat16_is_refused_where_no_tensor_core_knows_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one line, before anything is predicted of other GPUs."""
+    monkeypatch.setattr(predict, "works_of", None)
+    assert main(["--gpu", "A100-80GB", "--gpu", "T4", "--dtype", "bfloat16"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "bfloat16 must be of sm_80 or newer, whose tensor cores know it, got T4 (sm_75)" in line
+
+
+def test_all_gpus_are_those_that_compute_in_the_dtype(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """So that the default is refused in no dtype."""
+    monkeypatch.setattr(predict, "works_of", lambda _trial: [Work(1, 1)])
+    for dtype, is_there in (("float32", True), ("float16", True), ("bfloat16", False)):
+        assert main(["--dtype", dtype, "--out", str(tmp_path)]) == 0
+        found = set(pd.read_csv(tmp_path / PREDICTED)["gpu"])
+        assert set(known_gpus()) - found == (set() if is_there else {"T4"})
+        # TF32 is left out, which is told where it matters.
+        assert ("without TF32" in capsys.readouterr().out) == (dtype == "float32")
+
+
 def test_published_rates_have_a_source() -> None:
     """For each GPU, and the architectures are those that kernels are compiled for."""
     for each in known_gpus().values():
