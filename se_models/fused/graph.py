@@ -30,7 +30,7 @@ class StaticForward:
     input: Tensor
     output: Tensor
     # What its kernels read and write by address, and so has to live as long as it does.
-    arrivals: Tensor
+    arrivals: tuple[Tensor, ...]
     weights: tuple[Tensor, ...]
 
     def __call__(self) -> Tensor:
@@ -142,14 +142,14 @@ def _captured(model: nn.Module, x: Tensor, layout: torch.memory_format) -> Stati
             for _ in range(WARM_UPS):
                 model(given)
         current.wait_stream(aside)
-        with arrivals.of_a_graph(x.device) as counters:
+        with arrivals.of_a_graph(x.device, aside) as counters:
             graph = torch.cuda.CUDAGraph()
             # Torch's own stream for captures stays on the device that was current at the first.
             with torch.cuda.graph(graph, stream=aside):
                 output = model(given)
     # Detached, for a parameter may be given other memory, which is then no longer what was read.
     weights = tuple(each.detach() for each in (*model.parameters(), *model.buffers()))
-    return StaticForward(graph, given, output, counters, weights)
+    return StaticForward(graph, given, output, tuple(counters.values()), weights)
 
 
 @contextmanager

@@ -217,9 +217,30 @@ def test_a_graph_has_counters_of_its_own(model: Model) -> None:
     """Graphs may be replayed at once, on any streams; warm-up counts in those of its stream."""
     forwards = [capture(model, torch.zeros(1, 4)).static(torch.zeros(1, 4)) for _ in range(2)]
     captured = [model.counters[WARM_UPS], model.counters[2 * WARM_UPS + 1]]
-    assert [each.data_ptr() for each in captured] == [each.arrivals.data_ptr() for each in forwards]
+    kept = [each.data_ptr() for forward in forwards for each in forward.arrivals]
+    assert [each.data_ptr() for each in captured] == kept
     assert len({each.data_ptr() for each in model.counters}) == 4
     assert arrivals._local.of_graph is None
+
+
+def test_each_stream_of_a_graph_has_counters_of_its_own(device: Device) -> None:
+    """Two twins side by side count at the same time; the graph keeps both, and finds them at 0."""
+    beside, counters = device._stream(), []
+
+    class Forks(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            for stream in (device.current, beside):
+                with torch.cuda.stream(stream):  # type: ignore[arg-type]
+                    counters.append(arrivals(x.device))
+            return x + 1
+
+    forward = capture(Forks().eval(), torch.ones(1, 4)).static(torch.ones(1, 4))
+    captured = counters[2 * WARM_UPS :]
+    assert len({each.data_ptr() for each in captured}) == 2
+    assert [each.data_ptr() for each in captured] == [each.data_ptr() for each in forward.arrivals]
+    captured[1].fill_(1)  # as garbage would be that lay there
+    forward()
+    assert not any(each.any() for each in captured)
 
 
 def test_streams_do_not_share_counters(device: Device) -> None:
