@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,9 @@ from se_models.fused.cuda.arrivals import arrivals
 from se_models.fused.latest import Latest
 from se_models.fused.shapes import layout_of
 
+# Before torch 2.9 there are flags alone; since then a flag may refuse to be read where a precision
+# was set by its name.
+_NAMES_PRECISIONS = hasattr(torch.backends.cudnn, "conv")
 # Forwards ahead of a capture, on a stream of their own: libraries choose and set up what a capture
 # forbids. As torch's documentation has it.
 WARM_UPS = 3
@@ -51,8 +55,9 @@ class StaticForward:
 class CapturedForward:
     """A model's forward on CUDA, replayed instead of launched operator by operator.
 
-    Inputs of another shape, dtype or layout are captured when they first come, and
-    so are those that come under another autocast, which casts weights at every replay;
+    Inputs of another shape, dtype, layout or device are captured when they first come, and
+    so are those that come under another autocast, which casts weights at every replay,
+    or while float32 is multiplied in another precision, such as TF32;
     the graph that was used least recently makes room for them. Weights are read
     where they lay when a graph was captured: changing their values in place
     shows, another tensor in their place does not, as after loading a state into a
@@ -66,7 +71,7 @@ class CapturedForward:
     While a new kind is captured there may be one graph more than ``graphs``.
 
     Args:
-        model: in eval mode, on a CUDA device.
+        model: in eval mode, also whenever this is called, on a CUDA device.
         static_output: return the graph's own output, which the next call of the
             same kind overwrites, rather than a copy of it.
         graphs: how many are kept at most.
@@ -76,8 +81,7 @@ class CapturedForward:
     """
 
     def __init__(self, model: nn.Module, *, static_output: bool = False, graphs: int = 8) -> None:
-        if model.training:
-            raise ValueError("model must be in eval mode, got one in training mode")
+        _check_mode(model)
         if graphs < 1:
             raise ValueError(f"graphs must be a positive integer, got {graphs}")
         self._model = model
@@ -89,7 +93,7 @@ class CapturedForward:
         """The output for ``x``, ``(B, 3, H, W)``; on the current stream, without waiting for it.
 
         Raises:
-            ValueError: if ``x`` is not on a CUDA device.
+            ValueError: if ``x`` is not on a CUDA device, or the model is in training mode by now.
         """
         forward = self.static(x)
         forward.input.copy_(x)
@@ -105,14 +109,14 @@ class CapturedForward:
         """The forward for inputs like ``x``, captured now unless it is there.
 
         Raises:
-            ValueError: if ``x`` is not on a CUDA device.
+            ValueError: if ``x`` is not on a CUDA device, or the model is in training mode by now.
         """
+        _check_mode(self._model)
         _check_device(x)
         layout = layout_of(x)
-        # What tells calls apart that need a graph each; last comes what autocast casts to, if it
-        # does. Of what makes room no replay is under way, on any stream: torch waits for the device
-        # before it captures.
-        kind = (x.shape, x.dtype, layout, _autocast(x))
+        # What tells calls apart that need a graph each. Of what makes room no replay is under way,
+        # on any stream: torch waits for the device before it captures.
+        kind = (x.shape, x.dtype, layout, x.device, _autocast(x), _precisions())
         return self._graphs.get_or_make(kind, lambda: _captured(self._model, x, layout))
 
 
@@ -177,6 +181,20 @@ def _autocast(x: Tensor) -> torch.dtype | None:
     """What is cast to where ``x`` is, or None."""
     device = x.device.type
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+
+
+def _precisions() -> tuple[object, ...]:
+    """In what float32 is multiplied, in matrices and in convolutions."""
+    matmul: Any = torch.backends.cuda.matmul
+    cudnn: Any = torch.backends.cudnn  # torch's annotations lack what is set at run time
+    if _NAMES_PRECISIONS:
+        return (matmul.fp32_precision, cudnn.conv.fp32_precision)
+    return (matmul.allow_tf32, cudnn.allow_tf32)
+
+
+def _check_mode(model: nn.Module) -> None:
+    if model.training:
+        raise ValueError("model must be in eval mode, got one in training mode")
 
 
 def _check_device(x: Tensor) -> None:

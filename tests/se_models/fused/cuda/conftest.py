@@ -1,10 +1,12 @@
-"""The seed of random schedules."""
+"""The seed of random schedules, and a stand-in for a device that captures."""
 
 from __future__ import annotations
 
 import zlib
 
 import pytest
+
+from tests.se_models.fused.cuda.stand_in import Device
 
 
 @pytest.fixture
@@ -13,3 +15,8 @@ def seed(request: pytest.FixtureRequest) -> int:
     made = zlib.crc32(request.node.nodeid.encode())
     print(f"random schedules from seed {made}")
     return made
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch) -> Device:
+    return Device(monkeypatch)

@@ -16,11 +16,6 @@ from se_models.fused.graph import WARM_UPS, CapturedForward
 from tests.se_models.fused.cuda.stand_in import Device
 
 
-@pytest.fixture
-def device(monkeypatch: pytest.MonkeyPatch) -> Device:
-    return Device(monkeypatch)
-
-
 class Model(nn.Module):
     """Two operators, one of them in place; notes on which stream it runs, and its counters."""
 
@@ -92,21 +87,6 @@ def test_an_output_is_a_copy_unless_it_is_to_be_static(model: Model) -> None:
     assert torch.equal(first, 2 * two)
 
 
-def test_each_kind_of_input_has_a_graph_and_few_are_kept(model: Model, device: Device) -> None:
-    """Shape, dtype and layout tell them apart; the one used least recently goes."""
-    captured = CapturedForward(model, graphs=2)
-    small, large = torch.zeros(1, 2, 3, 3), torch.zeros(2, 2, 3, 3)
-    captured(small)
-    captured(large)
-    captured(small)
-    assert len(device.graphs) == 2
-    captured(large.contiguous(memory_format=torch.channels_last))  # in the place of large
-    captured(small)
-    assert len(device.graphs) == 3
-    captured(large)
-    assert len(device.graphs) == 4
-
-
 def test_weights_are_read_where_they_lay(model: Model) -> None:
     """New values in their place show."""
     captured = capture(model, torch.ones(1, 4))
@@ -155,17 +135,14 @@ def test_autocast_is_captured_with_its_casts(device: Device) -> None:
     assert len(device.graphs) == 1
 
 
-def test_a_graph_serves_the_autocast_it_was_captured_under(device: Device) -> None:
-    """Not calls without it, nor for another dtype; afterwards casts are kept as before."""
-    captured = CapturedForward(nn.Linear(4, 4).eval())
-    images = torch.randn(1, 4)
-    wanted = (torch.float32, torch.bfloat16, torch.float16)
-    for _ in range(2):
-        for dtype in wanted:
-            with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
-                assert captured(images).dtype == dtype
-                assert torch.is_autocast_cache_enabled()
-    assert len(device.graphs) == len(wanted)
+def test_a_model_that_goes_into_training_is_refused(model: Model) -> None:
+    """A replay would go on as in eval mode; back in that it serves again."""
+    captured = capture(model, torch.ones(1, 4))
+    model.train()
+    with pytest.raises(ValueError, match="model must be in eval mode, got one in training mode"):
+        captured(torch.ones(1, 4))
+    model.eval()
+    assert torch.equal(captured(torch.ones(1, 4)), torch.full((1, 4), 2.0))
 
 
 @pytest.mark.parametrize("first", [True, False])
