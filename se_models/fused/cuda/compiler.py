@@ -1,7 +1,8 @@
 """The kernels compiled by NVRTC, for an architecture and what maps hold; kept on disk.
 
 NVRTC compiles without a GPU and without a driver. It comes with torch's CUDA
-wheels, as do NVIDIA's bindings for it; where torch has no CUDA neither is there.
+wheels, and since torch 2.10 so do NVIDIA's bindings for it; where torch has no
+CUDA neither is there.
 """
 
 from __future__ import annotations
@@ -90,10 +91,18 @@ def missing() -> str | None:
         importlib.util.find_spec("cuda") is None
         or importlib.util.find_spec("cuda.bindings") is None
     ):
-        return "the package cuda.bindings, which comes with torch's CUDA wheels, is not installed"
+        return f"the package cuda.bindings is not installed{_remedy(torch.version.cuda)}"
     if not headers().exists():
         return f"CUDA's headers are not installed: {headers()} is missing"
     return None
+
+
+def _remedy(cuda: str | None) -> str:
+    """For want of bindings, where torch has this version of CUDA: theirs must be of the same."""
+    if cuda is None:
+        return ", and this torch is built without CUDA"
+    wanted = f"cuda-bindings=={cuda.partition('.')[0]}.*"
+    return f": pip install '{wanted}', or 'se-bench[cuda]' for a torch that brings it"
 
 
 def headers() -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType, SimpleNamespace
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 
+from bench.documents.sources import ROOT
 from se_models.fused.cuda import compiler, driver, library
 from se_models.fused.cuda.compiler import SCALARS, Compiled
 from se_models.fused.cuda.driver import Driver
@@ -222,11 +224,20 @@ def test_without_a_device_the_reason_is_told() -> None:
     )
 
 
-def test_without_bindings_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where torch has no CUDA."""
+def test_without_bindings_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of torch's own CUDA, as before torch 2.10; an extra that is declared; or another torch."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    monkeypatch.setattr(torch.version, "cuda", "12.8")
     assert compiler.missing() == (
-        "the package cuda.bindings, which comes with torch's CUDA wheels, is not installed"
+        "the package cuda.bindings is not installed: pip install 'cuda-bindings==12.*', "
+        "or 'se-bench[cuda]' for a torch that brings it"
+    )
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["name"] == "se-bench"
+    assert project["optional-dependencies"]["cuda"] == ["cuda-bindings", "torch>=2.10"]
+    monkeypatch.setattr(torch.version, "cuda", None)
+    assert compiler.missing() == (
+        "the package cuda.bindings is not installed, and this torch is built without CUDA"
     )
 
 
