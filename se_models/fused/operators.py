@@ -50,7 +50,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.flop_counter import register_flop_formula
 
-from se_models.fused.refusals import refuse_overlap, without_derivatives
+from se_models.fused.refusals import refuse_no_units, refuse_overlap, without_derivatives
 from se_models.fused.shapes import LAYERS, SHAPES, layout_of, wide
 
 NAMESPACE = "se_models"
@@ -109,6 +109,7 @@ def _excite(
     bias2: Tensor | None,
     factor: Tensor | None,
 ) -> Tensor:
+    refuse_no_units(weight1)
     hidden = F.relu(F.linear(squeezed, *_widened(squeezed, weight1, bias1)))
     gate = torch.sigmoid(F.linear(hidden, *_widened(squeezed, weight2, bias2)))
     return gate if factor is None else gate * factor

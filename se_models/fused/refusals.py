@@ -1,6 +1,8 @@
-"""What fused operators refuse on any device: derivatives, and to write over what they read.
+"""What fused operators refuse on any device: derivatives, layers without hidden units, and to write
+over what they read.
 
-The CPU's kernels refuse the same by themselves (``cpu/gradients.h``, ``cpu/tail.h``).
+The CPU's kernels refuse the same by themselves (``cpu/gradients.h``, ``cpu/excite.h``,
+``cpu/tail.h``).
 """
 
 from __future__ import annotations
@@ -52,6 +54,16 @@ def without_derivatives(operator: str, function: Callable[..., Any]) -> Callable
         return function(*arguments)
 
     return run
+
+
+def refuse_no_units(weight1: Tensor) -> None:
+    """Refuse layers of which the first, ``(units, C)``, has no units.
+
+    Raises:
+        ValueError: if it has none.
+    """
+    if weight1.shape[0] < 1:
+        raise ValueError(f"weight1 must have at least one hidden unit, got {weight1.shape[0]}")
 
 
 def refuse_overlap(x: Tensor, shortcut: Tensor) -> None:

@@ -179,6 +179,7 @@ Tensor excite(
   const int64_t batch = squeezed.size(0), gates = weight2.size(0);
   const auto type = weight1.scalar_type();
   check_layer(weight1, bias1, squeezed.size(1), type, "the first layer");
+  TORCH_CHECK(weight1.size(0) > 0, "weight1 must have at least one hidden unit, got 0");
   check_layer(weight2, bias2, weight1.size(0), type, "the second layer");
   TORCH_CHECK(squeezed.scalar_type() == at::toOpMathType(type), "squeezed must be of ",
               at::toOpMathType(type), ", got ", squeezed.scalar_type());

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from se_models.fused.cuda.launch import MOST_BLOCKS, THREADS, Argument, Backend, Launch
 from se_models.fused.cuda.maps import ACCESS_BYTES, DTYPES, MOST_VALUES, Map
-from se_models.fused.refusals import refuse_overlap
+from se_models.fused.refusals import refuse_no_units, refuse_overlap
 
 _WARP = 32
 _SECTOR_BYTES = 32
@@ -282,6 +282,7 @@ def _check_layers(
         )
     if weight1.dtype not in DTYPES:
         raise ValueError(f"weight1 must be of {', '.join(map(str, DTYPES))}, got {weight1.dtype}")
+    refuse_no_units(weight1)
     channels, hidden, gates = squeezed.shape[1], weight1.shape[0], weight2.shape[0]
     wanted = {
         "weight1": (weight1, (hidden, channels), weight1.dtype),

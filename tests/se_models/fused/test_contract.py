@@ -34,6 +34,8 @@ from tests.se_models.fused.maps import (
 
 pytestmark = pytest.mark.usefixtures("cpu_kernels")
 
+NO_UNITS = "weight1 must have at least one hidden unit, got 0"
+
 
 def asked_of(x: Tensor, gate: Tensor) -> list[tuple[str, tuple[Any, ...]]]:
     """Every operator that has kernels everywhere, on a map that none writes to, or on gates."""
@@ -148,6 +150,21 @@ def test_what_does_not_fit_is_refused(operator: Any, arguments: Any, told: str) 
     """By the name of what it is, and the rule it breaks."""
     with pytest.raises(RuntimeError, match=told):
         operator(*arguments)
+
+
+@pytest.mark.parametrize(
+    "by", [lambda name: getattr(torch.ops.se_models, name), REFERENCES.get], ids=["kernel", "plain"]
+)
+def test_layers_without_hidden_units_are_refused(by: Callable[[str], Any]) -> None:
+    """By the name of the weight, whatever else is done at the same call."""
+    x, gate, layers = drawn(2, 6, 5, 4), torch.rand(2, 6), (drawn(0, 6), None, drawn(6, 0))
+    for name, arguments in (
+        ("excite", (gate, *layers, None, None)),
+        ("squeeze_excite", (x, *layers, None, None)),
+        ("excite_scale", (x, gate, *layers, None, None)),
+    ):
+        with pytest.raises((RuntimeError, ValueError), match=NO_UNITS):
+            by(name)(*arguments)
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,8 @@ def test_a_map_in_no_layout_is_worked_on_in_a_copy(ours: Operators, recorder: Re
         (lambda ours: ours.scale(maps(1, 2, 3, 3), torch.ones(1, 2), 0), "stride must be a posit"),
         (lambda ours: ours.excite(torch.ones(1, 4), torch.ones(2, 3), None, torch.ones(4, 2), None,
                                   None), r"weight1 must have the shape \(2, 4\)"),
+        (lambda ours: ours.excite(torch.ones(1, 4), torch.ones(0, 4), None, torch.ones(4, 0), None,
+                                  None), "weight1 must have at least one hidden unit, got 0"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused(
