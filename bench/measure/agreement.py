@@ -28,8 +28,9 @@ SHAPES = (
 # Channels and hidden units of excitations that several blocks compute together: five, with a unit
 # left over for the last, and sixteen, as in the last stage of a ResNet-50.
 EXCITATIONS = ((515, 33), (2048, 128))
-# Which of shortcut, gate, bias and the shortcut's gate a tail is given, a letter each.
-EPILOGUES = ("", "s", "g", "sg", "sgb", "sh", "sgbh")
+# Every choice of shortcut, gate, bias and the shortcut's gate that a tail may be given, a letter
+# each; the last comes with a shortcut alone.
+EPILOGUES = ("", "s", "g", "b", "sg", "sb", "gb", "sgb", "sh", "sgh", "sbh", "sgbh")
 _EITHER = (False, True)
 _CPU = torch.device("cpu")
 

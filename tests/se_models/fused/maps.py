@@ -22,8 +22,9 @@ SHAPES = [
     (1, 1, 1, 1), (2, 3, 1, 1), (1, 5, 3, 7), (3, 8, 5, 5), (1, 37, 9, 1), (2, 64, 28, 28),
     (1, 512, 7, 7), (1, 3, 101, 67), (2, 1031, 3, 3),
 ]  # fmt: skip
-# Which of shortcut, gate, bias and the shortcut's gate a tail is given, a letter each.
-EPILOGUES = ("", "s", "g", "sg", "sgb", "sh", "sgbh")
+# Every choice of shortcut, gate, bias and the shortcut's gate that a tail may be given, a letter
+# each; the last comes with a shortcut alone.
+EPILOGUES = ("", "s", "g", "b", "sg", "sb", "gb", "sgb", "sh", "sgh", "sbh", "sgbh")
 
 
 def off(value: Tensor, exact: Tensor) -> float:

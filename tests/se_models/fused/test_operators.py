@@ -22,6 +22,7 @@ from se_models.fused.operators import (
 from se_models.fused.shapes import wide
 from tests.se_models.fused.maps import (
     DTYPES,
+    EPILOGUES,
     LAYOUTS,
     SHAPES,
     TOLERANCE,
@@ -39,7 +40,7 @@ from tests.se_models.fused.maps import (
 pytestmark = pytest.mark.usefixtures("cpu_kernels")
 
 
-@pytest.mark.parametrize("given", ["", "s", "g", "sg", "sgb", "sh", "sgbh"])
+@pytest.mark.parametrize("given", EPILOGUES)
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
 def test_a_tail_is_its_formula(layout: Any, dtype: torch.dtype, given: str) -> None:
@@ -157,7 +158,7 @@ def test_scaling_takes_every_so_manieth_pixel(stride: int, layout: Any, dtype: t
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("given", ["", "s", "g", "sgb", "sh", "sgbh"])
+@pytest.mark.parametrize("given", EPILOGUES)
 def test_the_reference_is_the_same_formula(given: str, dtype: torch.dtype) -> None:
     """As it runs where there are no kernels: on other devices, or without a compiler."""
     shape = (2, 5, 4, 3)
