@@ -63,6 +63,8 @@ class Bug:
 BUGS = [
     Bug("a read past the end", "teams.cuh", "kWide + rank; i < count", "kWide + rank; i <= count",
         "address", "heap-buffer-overflow"),
+    Bug("a read past the last image", "excite.cuh", "min(first + n, batch - 1)", "first + n",
+        "address", "heap-buffer-overflow"),
     Bug("a misaligned access of sixteen bytes", "teams.cuh",
         "head = min(count, (kAccessBytes - past) % kAccessBytes / "
         "static_cast<int>(sizeof(scalar_t)));",

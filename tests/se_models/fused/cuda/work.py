@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bench.measure.agreement import exact_gates
 from se_models.fused.cuda.compiler import kernels
-from se_models.fused.cuda.dispatch import Operators
+from se_models.fused.cuda.dispatch import IMAGES, Operators
 from se_models.fused.cuda.launch import Launch
 from tests.se_models.fused.cuda.emulator import Recorder, arrivals
 from tests.se_models.fused.maps import (
@@ -28,6 +28,8 @@ Shape = tuple[int, int, int, int]
 Check = tuple[Tensor, Tensor]
 # Copies that start where sixteen bytes do, and one element past that.
 _PLACES: tuple[Callable[[Tensor], Tensor], ...] = (torch.clone, unaligned)
+# The excitation by groups of images, of which the last need not be full.
+_IN_GROUPS = f"excite<{IMAGES}>"
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,9 @@ def work(shapes: Sequence[Shape], dtype: torch.dtype) -> Work:
     checks: list[Check] = []
     for shape, layout, moved in product(shapes, LAYOUTS, _PLACES):
         checks += _maps(ours, drawn(*shape, dtype=dtype, layout=layout), moved, layout)
-    # By one block or by two that meet, of rows that sixteen bytes divide and of others.
-    for (hidden, channels), batch, biased in product(((3, 19), (11, 24)), (1, 4), (True, False)):
+    # By one block or by two that meet, of rows that sixteen bytes divide and of others; of images
+    # whose last group is full and of others.
+    for (hidden, channels), batch, biased in product(((3, 19), (11, 24)), (1, 3, 4), (True, False)):
         checks.append(_excitation(ours, hidden, channels, batch, dtype, biased=biased))
     return Work(recorder.launches, checks)
 
@@ -94,7 +97,8 @@ def every_case(dtype: torch.dtype) -> set[str]:
     for kernel in kernels(dtype):
         if kernel.startswith("excite"):
             several = ("by one block", "by several")
-            cases |= {f"{kernel} {each} {by}" for each in ("", "biased") for by in several}
+            last = ("full", "not full") if kernel == _IN_GROUPS else ("full",)
+            cases |= {" ".join((kernel, *each)) for each in product(("", "biased"), several, last)}
         elif kernel.startswith("tail"):
             with_means = "means" in kernel or kernel.endswith("true>")
             alike = {"", "s"}  # of all channels, for which there is another kernel without means
@@ -121,7 +125,9 @@ def _case(kernel: str, launch: Launch) -> str:
     given = [each is not None for each in launch.arguments]
     if kernel.startswith("excite"):
         several = "by several" if launch.blocks[0] > 1 else "by one block"
-        return f"{kernel} {'biased' if given[2] else ''} {several}"
+        images = next(each for each in launch.arguments if isinstance(each, int))
+        last = "not full" if kernel == _IN_GROUPS and images % IMAGES else "full"
+        return f"{kernel} {'biased' if given[2] else ''} {several} {last}"
     if kernel.startswith("tail"):
         letters = "s" * given[1] if kernel == "tail_run" else _letters(given)
         return f"{kernel} {letters}"
