@@ -16,6 +16,8 @@ from se_models.fused.cuda.launch import Launch, LaunchError
 from se_models.fused.cuda.packing import Packed
 from tests.se_models.fused.cuda.emulator import Recorder, arrivals
 
+pytestmark = pytest.mark.cuda_host
+
 
 @pytest.fixture
 def recorder() -> Recorder:

@@ -15,6 +15,8 @@ from se_models.fused.cuda.arrivals import COUNTERS, Arrivals, arrivals
 from se_models.fused.graph import WARM_UPS, CapturedForward
 from tests.se_models.fused.cuda.stand_in import Device
 
+pytestmark = pytest.mark.cuda_host
+
 
 class Model(nn.Module):
     """Two operators, one of them in place; notes on which stream it runs, and its counters."""

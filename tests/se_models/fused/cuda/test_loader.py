@@ -15,6 +15,8 @@ from se_models.fused.cuda.launch import LaunchError
 from se_models.fused.cuda.library import Loader
 from tests.se_models.fused.threads import at_once
 
+pytestmark = pytest.mark.cuda_host
+
 
 class Devices:
     """For `driver.Driver`: notes what is loaded, and raises for devices that are broken."""

@@ -12,6 +12,8 @@ import torch
 from se_models.fused.cuda.launch import Launch
 from tests.se_models.fused.cuda import emulator
 
+pytestmark = pytest.mark.cuda_host
+
 _SEEDS: set[int] = set()
 
 
