@@ -128,8 +128,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from se_models.export import export
+    from se_models.export import check_file, check_size, export
 
+    check_file(options.file)  # before time goes into a model
+    check_size(options.size)
     model = _model(options)
     stage = None if options.part == "model" else options.part
     check = export(model, options.file, stage=stage, size=options.size)

@@ -72,6 +72,8 @@ def export(
         ExportError: if the file computes something else. It is not kept; a note of the
             error tells of an older one that still lies there.
     """
+    check_file(path)
+    check_size(size)
     if stage is not None and stage not in STAGES:
         raise ValueError(f"stage must be one of {', '.join(STAGES)}, got {stage!r}")
     if not batches:
@@ -79,8 +81,6 @@ def export(
     devices = {parameter.device.type for parameter in model.parameters()}
     if devices != {"cpu"}:
         raise ValueError(f"model must be on the CPU, got {' and '.join(sorted(devices))}")
-    if size < 33:
-        raise ValueError(f"size must be 33 or more, got {size}: layer4 would see a single pixel")
     dtypes = {parameter.dtype for parameter in model.parameters()}
     if dtypes != {torch.float32}:
         raise ValueError(f"model must be of float32, got {', '.join(sorted(map(str, dtypes)))}")
@@ -97,6 +97,26 @@ def export(
             if not differences[batch] <= TOLERANCE:
                 _check_rounding(differences[batch], part, given)
     return Check(path, tuple(example.shape[1:]), differences)
+
+
+def check_file(path: Path) -> None:
+    """Refuse what no file can be written to.
+
+    Raises:
+        ValueError: if it is a folder, or has no name.
+    """
+    if not path.name or path.is_dir():
+        raise ValueError(f"file must be the path of a file, got {path}")
+
+
+def check_size(size: int) -> None:
+    """Refuse images that are too small.
+
+    Raises:
+        ValueError: if they are.
+    """
+    if size < 33:
+        raise ValueError(f"size must be 33 or more, got {size}: layer4 would see a single pixel")
 
 
 @torch.no_grad()
@@ -161,7 +181,12 @@ def _difference(path: Path, module: nn.Module, given: Tensor) -> float:
     except Exception as error:  # its own kinds have no base but this
         raise ExportError(f"onnxruntime cannot run the exported file: {error}") from error
     expected: Tensor = module(given)
-    return float((torch.from_numpy(output) - expected).abs().max() / expected.abs().max())
+    if not expected.isfinite().all():
+        raise ExportError(
+            f"the model's own output is not finite for {len(given)} images, so no file can be "
+            "compared with it; it is not kept"
+        )
+    return _relative(torch.from_numpy(output), expected)
 
 
 def _check_rounding(difference: float, module: nn.Module, given: Tensor) -> None:
@@ -182,4 +207,10 @@ def _check_rounding(difference: float, module: nn.Module, given: Tensor) -> None
 def _rounding(module: nn.Module, given: Tensor) -> float:
     """By how much eager's float32 differs from float64."""
     exact = copy.deepcopy(module).double()(given.double())
-    return float((module(given) - exact).abs().max() / exact.abs().max())
+    return _relative(module(given), exact)
+
+
+def _relative(found: Tensor, expected: Tensor) -> float:
+    """max|a - b| / max|b|, and 0 of equal ones that are all zero, as of a head not yet trained."""
+    off = (found - expected).abs().max()
+    return 0.0 if off == 0 else float(off / expected.abs().max())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -109,6 +110,68 @@ def test_a_wrong_file_is_not_kept(
     assert list(tmp_path.iterdir()) == [path]
 
 
+def with_head(trunk: Any, value: float) -> Any:
+    """Whatever it is given, it puts out ``value``."""
+    model = copy.deepcopy(trunk)
+    torch.nn.init.zeros_(model.fc.weight)
+    torch.nn.init.constant_(model.fc.bias, value)
+    return model
+
+
+def a_session(output: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever file onnxruntime is given, this comes out."""
+    session = SimpleNamespace(run=lambda *_given: [output.numpy()])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda *_given, **_options: session)
+    monkeypatch.setattr(exporting, "to_onnx", lambda module, example: b"draft")
+
+
+@pytest.mark.parametrize(
+    ("output", "difference"), [(0.0, 0.0), (1e-3, float("inf")), (float("nan"), float("nan"))]
+)
+def test_an_output_that_is_all_zero_is_compared(
+    output: float,
+    difference: float,
+    trunk: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As of a head before its training; a file that puts out anything else is refused."""
+    model = with_head(trunk, 0.0)
+    a_session(torch.full((1, model.fc.out_features), output), monkeypatch)
+    path = tmp_path / "model.onnx"
+    if difference == 0:
+        assert export(model, path, size=64, batches=[1]).largest == 0
+        assert exporting._rounding(model, torch.zeros(1, 3, 64, 64)) == 0
+    else:
+        with pytest.raises(ExportError, match=f"differs from the model by {difference} "):
+            export(model, path, size=64, batches=[1])
+    assert path.exists() == (difference == 0)
+
+
+def test_an_output_that_is_not_finite_is_named(
+    trunk: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the model's; the file may be right."""
+    model = with_head(trunk, torch.inf)
+    a_session(torch.full((1, model.fc.out_features), torch.inf), monkeypatch)
+    with pytest.raises(ExportError, match=r"model's own output is not finite for 1 images"):
+        export(model, tmp_path / "model.onnx", size=64, batches=[1])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("path", [".", "a folder"])
+def test_a_folder_is_no_file(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Told before anything is made, and before anything else is said."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a folder").mkdir()
+    assert main(["export", path, "--size", "64"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.endswith(f"error: file must be the path of a file, got {path}\n")
+
+
 @pytest.mark.parametrize(
     ("error", "code", "told"),
     [
@@ -192,9 +255,10 @@ def test_wrong_usage_is_told_in_a_line(
 ) -> None:
     """With code 2, and no file."""
     assert main(["export", str(tmp_path / "x.onnx"), *flags]) == 2
-    said = capsys.readouterr().err
-    assert told in said
-    assert said.count("\n") == 1
+    said = capsys.readouterr()
+    assert told in said.err
+    assert said.err.count("\n") == 1
+    assert said.out == ""
     assert not list(tmp_path.iterdir())
 
 
