@@ -49,14 +49,28 @@ def load() -> str | None:
 @cache
 def _load() -> str | None:
     library = library_path()
+    broken = None
     try:
-        if not library.exists():
-            _build(library)
+        if library.exists():
+            broken = _load_error(library)
+            if broken is None:
+                return None
+        _build(library)
+    except (OSError, RuntimeError) as error:
+        if broken is None:
+            return str(error)
+        return f"{library} cannot be loaded ({broken}), nor built again: {error}"
+    return None
+
+
+def _load_error(library: Path) -> str | None:
+    """Load a library that is there; why that failed, or None."""
+    try:
         torch.ops.load_library(library)
-        with suppress(OSError):  # a cache that cannot be written is good enough to read
-            os.utime(library)  # in use, for `_remove_unused`
     except (OSError, RuntimeError) as error:
         return str(error.__cause__ or error)  # torch tells the linker's reason as the cause
+    with suppress(OSError):  # a cache that cannot be written is good enough to read
+        os.utime(library)  # in use, for `_remove_unused`
     return None
 
 
@@ -95,19 +109,22 @@ def flags() -> list[str]:
 
 
 def _build(library: Path) -> None:
-    """Build ``library``, unless another process does so meanwhile, or has failed to.
+    """Build ``library`` and load it, unless another process builds it meanwhile, or has failed to.
+
+    One that is there and cannot be loaded, such as what a crash of the machine leaves, is removed.
 
     Raises:
         OSError: if the cache cannot be written.
-        RuntimeError: if it cannot be built; says why.
+        RuntimeError: if it cannot be built, or what was built cannot be loaded; says why.
     """
     failure = _failure_of(library, _compiler())
     library.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(library.with_suffix(".lock")):
-        if library.exists():
+        if library.exists() and _load_error(library) is None:
             return
         if failure.exists():
             raise _remembered(failure)
+        library.unlink(missing_ok=True)
         _tell("building its CPU kernels, once for this CPU and torch; this takes about a minute")
         started = time.monotonic()
         done = subprocess.run(
@@ -125,6 +142,10 @@ def _build(library: Path) -> None:
         library.with_suffix(".seconds").write_text(repr(took_s), encoding="ascii")
         _tell(f"built in {took_s:.0f} s, kept as {library}")
         _remove_unused(library.parent)
+        broken = _load_error(library)
+        if broken is not None:
+            failure.write_text(f"{library} was built and cannot be loaded: {broken}", "utf-8")
+            raise _remembered(failure)
 
 
 def _compiler() -> str:

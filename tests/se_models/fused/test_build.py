@@ -159,13 +159,15 @@ def test_the_reason_is_the_first_error(said: str, told: str) -> None:
 def test_a_library_that_does_not_load_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the linker's own words."""
+    """By the linker's own words, and with what keeps it from being built again."""
     library = tmp_path / "kernels.so"
     library.write_text("no library")
     monkeypatch.setattr(build, "library_path", lambda: library)
+    monkeypatch.setenv("CXX", "no-such-compiler")
     reason = build._load.__wrapped__()
     assert reason is not None
-    assert str(library) in reason
+    assert f"{library} cannot be loaded" in reason
+    assert "nor built again: there is no C++ compiler 'no-such-compiler'" in reason
     assert "Could not load" not in reason
 
 

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from filelock import FileLock
 
 from se_models.fused.cpu import build
 
@@ -41,6 +42,68 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Build:
     monkeypatch.setattr(subprocess, "run", fake.run)
     monkeypatch.setattr(torch.ops, "load_library", lambda _library: None)
     return fake
+
+
+JUNK = "no library"
+
+
+def leaves(fake: Build, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every build leaves a file that holds ``text``; torch loads what is not `JUNK`."""
+
+    def run(*given: object, **options: object) -> SimpleNamespace:
+        fake.library.write_text(text)
+        return fake.run(*given, **options)
+
+    def load_library(library: Path) -> None:
+        if library.read_text() == JUNK:
+            raise OSError("Could not load this library") from OSError("file too short")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(torch.ops, "load_library", load_library)
+
+
+def test_a_broken_library_is_built_again(fake: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once: later processes find a good one."""
+    leaves(fake, "a library", monkeypatch)
+    fake.library.parent.mkdir()
+    fake.library.write_text(JUNK)
+    assert [fake.reason() for _ in range(2)] == [None, None]
+    assert fake.runs == 1
+    assert fake.library.read_text() == "a library"
+
+
+def test_what_another_process_has_built_again_is_kept(
+    fake: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While this one waited for the lock, as all do that found the broken one."""
+    leaves(fake, "a library", monkeypatch)
+    fake.library.parent.mkdir()
+    fake.library.write_text(JUNK)
+
+    class OthersLock(FileLock):
+        def __enter__(self) -> OthersLock:
+            fake.library.write_text("another's")
+            return super().__enter__()
+
+    monkeypatch.setattr(build, "FileLock", OthersLock)
+    assert fake.reason() is None
+    assert (fake.runs, fake.library.read_text()) == (0, "another's")
+
+
+def test_what_is_built_and_does_not_load_is_told(
+    fake: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the file and the remedy; no later process builds it once more."""
+    leaves(fake, JUNK, monkeypatch)
+    reasons = [str(fake.reason()) for _ in range(3)]
+    assert fake.runs == 1
+    (note,) = fake.library.parent.glob("*.failed")
+    for reason in reasons:
+        assert f"{fake.library} was built and cannot be loaded: file too short" in reason
+        assert f"not tried again with this compiler until {note} is removed" in reason
+    note.unlink()
+    leaves(fake, "a library", monkeypatch)
+    assert fake.reason() is None
 
 
 def a_compiler(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
