@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 
 import pandas as pd
@@ -123,15 +124,32 @@ def called_and_held(rows: pd.DataFrame) -> pd.DataFrame:
     """
 
     def line(own: pd.DataFrame) -> dict[str, str]:
-        networks: dict[str, pd.DataFrame] = {
-            TRUNK: own[own["placement"] == "none"],
-            PUBLISHED: own[own["se"] == _PUBLISHED_SE],
-        }
         return {
             f"{told}, {name}": _scaled(network, column, factor)
             for told, (column, factor) in _TOLD.items()
-            for name, network in networks.items()
+            for name, network in _trunk_and_published(own).items()
         }
+
+    return _lines(rows, line)
+
+
+def prepared_and_off(rows: pd.DataFrame) -> pd.DataFrame:
+    """A line per path: what preparing the trunk and SE took, in s, and how far any output is off.
+
+    Args:
+        rows: as for `over_trunk`; SE is ``standard``, but the largest difference from
+            float64, as max|a - b| / max|b|, is that of all rows.
+
+    Returns:
+        Text; a dash where a path has no such number.
+    """
+
+    def line(own: pd.DataFrame) -> dict[str, str]:
+        prepared = {
+            f"prepare s, {name}": _text(_first(network, "prepare_s"), ".2f")
+            for name, network in _trunk_and_published(own).items()
+        }
+        return {**prepared, "off at most": _text(own["wrong_by"].max(), ".1e")}
 
     return _lines(rows, line)
 
@@ -155,10 +173,27 @@ def _each(rows: pd.DataFrame, cell: Callable[[pd.DataFrame], str]) -> dict[str, 
     }
 
 
+def _trunk_and_published(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The only row of each, if it is there."""
+    return {
+        TRUNK: rows[rows["placement"] == "none"],
+        PUBLISHED: rows[rows["se"] == _PUBLISHED_SE],
+    }
+
+
 def _scaled(rows: pd.DataFrame, column: str, factor: float) -> str:
     """A number of the only row, whole."""
+    return _text(factor * _first(rows, column), ".0f")
+
+
+def _first(rows: pd.DataFrame, column: str) -> float:
+    """A number of the only row; not a number where there is none."""
     value = None if rows.empty else rows.iloc[0][column]
-    return _UNKNOWN if value is None or pd.isna(value) else f"{factor * float(value):.0f}"
+    return math.nan if pd.isna(value) else float(value)
+
+
+def _text(value: float, form: str) -> str:
+    return _UNKNOWN if pd.isna(value) else format(value, form)
 
 
 def _cell(row: pd.Series, quantity: str) -> str:

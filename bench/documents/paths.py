@@ -16,6 +16,7 @@ from bench.path_matrix import (
     latencies,
     over_eager,
     over_trunk,
+    prepared_and_off,
     work_of,
 )
 from bench.path_summary import PATHS_NOTE, by_path, failed_paths
@@ -30,6 +31,10 @@ _HELD = (
     "Operators called one by one, the most bytes alive in tensors at once, and what a process grows"
     " by, in MiB:"
 )
+_PREPARED = (
+    "From the model to its first output, the first time, building kernels included, in s; and the"
+    " most that any network's output is off float64, as max|a-b| / max|b|:"
+)
 
 
 def markdown(
@@ -37,7 +42,8 @@ def markdown(
 ) -> str:
     """For every network and workload: SE over the trunk by each path, and all over eager's trunk.
 
-    Beside them latencies, and what each path calls and holds.
+    Beside them latencies, what each path calls and holds, what preparing takes, and how exact
+    it is.
 
     Args:
         frame: of `bench.table.trials_frame`.
@@ -62,6 +68,8 @@ def markdown(
             *([] if ledger is None else _fused_over_others(ledger, rows)),
             _HELD,
             table(called_and_held(rows)),
+            _PREPARED,
+            table(prepared_and_off(rows)),
             *failed_paths(rows),
         ]
     return "\n\n".join(sections) + "\n"

@@ -13,6 +13,7 @@ from bench.path_matrix import (
     over_eager,
     over_trunk,
     path_order,
+    prepared_and_off,
     work_of,
 )
 from bench.trial import EXECUTORS, TRANSFORMS, Path
@@ -90,6 +91,22 @@ def test_operators_and_memory_are_those_of_trunk_and_published_se() -> None:
     ]
     assert list(made.loc["fused"]) == ["55", "–", "200", "201", "1024", "–"]
     assert list(made.loc["eager"])[1::2] == ["–"] * 3
+
+
+def test_preparing_and_the_largest_difference_are_told() -> None:
+    """Of trunk and published SE, and of all placements; a dash where nothing could be run."""
+    frame = table()
+    trunk, standard = frame["placement"] == "none", frame["se"] == "standard-r16"
+    fused = frame["path"] == "fused"
+    frame["wrong_by"] = 3e-7
+    frame.loc[fused & trunk, "prepare_s"] = 39.551
+    frame.loc[fused & standard, "prepare_s"] = 0.051
+    frame.loc[fused & (frame["se"] == "inner-r16"), "wrong_by"] = 1.26e-6
+    frame.loc[~fused, ["prepare_s", "wrong_by"]] = None
+    made = prepared_and_off(frame).set_index("path")
+    assert list(made.columns) == ["prepare s, plain trunk", "prepare s, standard", "off at most"]
+    assert list(made.loc["fused"]) == ["39.55", "0.05", "1.3e-06"]
+    assert list(made.loc["eager"]) == ["–"] * 3
 
 
 def test_what_is_missing_says_why() -> None:

@@ -22,13 +22,13 @@ def several() -> pd.DataFrame:
     return pd.concat([large, deep], ignore_index=True)
 
 
-def test_each_network_and_workload_has_four_tables() -> None:
-    """SE over its trunk, all over eager's trunk, latencies, and what is called and held."""
+def test_each_network_and_workload_has_five_tables() -> None:
+    """SE over its trunk, all over eager's, latencies, what is called and held, and preparing."""
     text = markdown(several(), None)
     headings = [line for line in text.splitlines() if line.startswith("### ")]
     assert [heading.split(" on ")[0] for heading in headings] == ["### resnet18", "### resnet50"]
-    assert text.count("| path ") == 8
-    assert text.count("| fused ") == 8
+    assert text.count("| path ") == 10
+    assert text.count("| fused ") == 10
     assert "nan" not in text
 
 
