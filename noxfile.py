@@ -184,6 +184,12 @@ def cubins(session: nox.Session) -> None:
 
 
 @nox.session(requires=["env"])
+def exports(session: nox.Session) -> None:
+    """Export models as ONNX; how far the files are off eager, into results/export; minutes."""
+    _python(session, "-m", "bench.measure.onnx_files", *session.posargs)
+
+
+@nox.session(requires=["env"])
 def emulated(session: nox.Session) -> None:
     """Run the CUDA kernels on the CPU; how far they are off float64, into results/fused."""
     _python(session, "-m", "tests.se_models.fused.cuda.errors", *session.posargs)

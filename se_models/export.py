@@ -34,16 +34,22 @@ class ExportError(RuntimeError):
 class Check:
     """What came out of a file: by how much it differs from eager at most, for each batch size.
 
-    ``differences`` are max|a - b| / max|b|.
+    ``differences`` are max|a - b| / max|b|, and ``limits`` what was allowed.
     """
 
     path: Path
     shape: tuple[int, ...]
     differences: dict[int, float]
+    limits: dict[int, float]
 
     @property
     def largest(self) -> float:
         return max(self.differences.values())
+
+    @property
+    def limit(self) -> float:
+        """What was allowed of the largest difference."""
+        return self.limits[max(self.differences, key=self.differences.__getitem__)]
 
 
 def export(
@@ -90,13 +96,14 @@ def export(
     with _kept_if_right(path) as draft:
         draft.write_bytes(to_onnx(part, example))
         differences: dict[int, float] = {}
+        limits = dict.fromkeys(batches, TOLERANCE)
         for batch in batches:
             given = _given(model, stage, batch, size)
             differences[batch] = _difference(draft, part, given)
             # What rounding explains takes a forward in float64, so it is asked only where it tells.
             if not differences[batch] <= TOLERANCE:
-                _check_rounding(differences[batch], part, given)
-    return Check(path, tuple(example.shape[1:]), differences)
+                limits[batch] = _checked_limit(differences[batch], part, given)
+    return Check(path, tuple(example.shape[1:]), differences, limits)
 
 
 def check_file(path: Path) -> None:
@@ -189,8 +196,8 @@ def _difference(path: Path, module: nn.Module, given: Tensor) -> float:
     return _relative(torch.from_numpy(output), expected)
 
 
-def _check_rounding(difference: float, module: nn.Module, given: Tensor) -> None:
-    """Refuse a file that is off by more than rounding explains.
+def _checked_limit(difference: float, module: nn.Module, given: Tensor) -> float:
+    """The most that rounding explains; a file that is off by more is refused.
 
     Raises:
         ExportError: if it is.
@@ -201,6 +208,7 @@ def _check_rounding(difference: float, module: nn.Module, given: Tensor) -> None
             f"the exported file differs from the model by {difference:.2g} for {len(given)} "
             f"images, and {allowed:.2g} is the most that rounding explains; it is not kept"
         )
+    return allowed
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench import summary
-from bench.documents import gate, gpu, kernels, paths
+from bench.documents import gate, gpu, kernels, onnx_files, paths
 from bench.documents.headline import headline
 from bench.documents.sources import (
     CONTENTION,
@@ -16,6 +16,7 @@ from bench.documents.sources import (
     CPU,
     CUBINS,
     EMULATED,
+    EXPORTED,
     GATE_RUNS,
     KERNELS,
     PATHS,
@@ -75,6 +76,7 @@ def parts(runs: Mapping[Path, Run], root: Path) -> dict[str, Callable[[], str]]:
         "paths-summary": lambda: paths.summary(runs.get(PATHS, cpu).frame),
         "cubins": lambda: experiment(root / CUBINS, gpu.cubins, "cubins"),
         "emulated": lambda: experiment(root / EMULATED, gpu.emulated, "emulated"),
+        "exports": lambda: experiment(root / EXPORTED, onnx_files.markdown, "exports"),
         "predicted": lambda: experiment(root / PREDICTED, predicted, "predict"),
         "kernels": lambda: experiment(root / KERNELS, kernels.markdown, "bandwidth"),
     }

@@ -27,6 +27,7 @@ GATE, GATE_RUNS = Path("results/gate/gate_proof.csv"), Path("results/gate/runs.j
 KERNELS = Path("results/fused/kernels.csv")
 CUBINS = Path("results/fused/cubins.csv")
 EMULATED = Path("results/fused/emulated.csv")
+EXPORTED = Path("results/export/differences.csv")
 PREDICTED = Path("results/predicted/predicted.csv")
 PUBLISHED = Path("results/reference/timm_se_overhead.csv")
 # Each document with what its parts are made from.
@@ -37,7 +38,7 @@ DOCUMENTS = {
     Path("docs/coverage.md"): (COVERAGE,),
     Path("docs/proof.md"): (PROOF, PLUGIN),
     Path("docs/pytest.md"): (PLUGIN, PLUGIN_SHOWN),
-    Path("docs/paths.md"): (PATHS / RECORDS, KERNELS),
+    Path("docs/paths.md"): (PATHS / RECORDS, KERNELS, EXPORTED),
     Path("docs/fused.md"): (KERNELS,),
     Path("docs/gpu.md"): (CUBINS, EMULATED, PREDICTED),
 }

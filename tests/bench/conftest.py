@@ -16,6 +16,7 @@ from rich.console import Console
 from bench.documents.sources import (
     COVERAGE,
     DOCUMENTS,
+    EXPORTED,
     GATE,
     KERNELS,
     PREDICTED,
@@ -105,7 +106,7 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in DOCUMENTS:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    experiments = (COVERAGE, KERNELS, PREDICTED, PUBLISHED, GATE)
+    experiments = (COVERAGE, KERNELS, EXPORTED, PREDICTED, PUBLISHED, GATE)
     for results in (*RUNS, *(table.parent for table in experiments)):
         if (ROOT / results).exists():
             shutil.copytree(ROOT / results, tmp_path / results)

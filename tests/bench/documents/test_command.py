@@ -10,7 +10,7 @@ import pytest
 
 from bench.documents.command import fill, main, pack_recordings
 from bench.documents.headline import headline
-from bench.documents.sources import COVERAGE, CPU, DOCUMENTS, KERNELS, PATHS, unpacked
+from bench.documents.sources import COVERAGE, CPU, DOCUMENTS, EXPORTED, KERNELS, PATHS, unpacked
 from bench.line_files import content, opened_for_lines
 from bench.run.run_file import RECORDS
 from tests.bench.plots.synthetic import few, with_overhead
@@ -49,7 +49,7 @@ def test_a_changed_experiment_makes_its_document_stale(
 
 def test_a_stale_page_is_told_with_all_that_it_is_made_from() -> None:
     """The floors of docs/paths.md follow from the kernels' table, not from the records alone."""
-    assert DOCUMENTS[Path("docs/paths.md")] == (PATHS / RECORDS, KERNELS)
+    assert DOCUMENTS[Path("docs/paths.md")] == (PATHS / RECORDS, KERNELS, EXPORTED)
 
 
 def test_a_changed_record_makes_tables_and_plots_stale(
