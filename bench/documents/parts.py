@@ -84,7 +84,11 @@ def parts(runs: Mapping[Path, Run], root: Path) -> dict[str, Callable[[], str]]:
 
 def experiment(table: Path, markdown: Callable[[pd.DataFrame], str], session: str) -> str:
     """What an experiment found that leaves a table."""
-    return markdown(pd.read_csv(table)) if table.exists() else nothing_yet(session)
+    return (
+        markdown(pd.read_csv(table, dtype={"commit": str}))
+        if table.exists()
+        else nothing_yet(session)
+    )
 
 
 def shown(text: Path, session: str) -> str:

@@ -140,7 +140,7 @@ def _known(table: Path, common: dict[str, object]) -> pd.DataFrame:
     """The rows that there are of the very same; of anything else, none."""
     if not table.exists():
         return pd.DataFrame()
-    frame = pd.read_csv(table)
+    frame = pd.read_csv(table, dtype={"commit": str})  # which may be digits alone
     same = all(name in frame and (frame[name] == value).all() for name, value in common.items())
     return frame if same else pd.DataFrame()
 

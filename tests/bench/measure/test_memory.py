@@ -53,8 +53,7 @@ def test_growth_is_that_of_the_workloads_own_dtype() -> None:
 @pytest.mark.parametrize(
     ("name", "copies"),
     [
-        # The packed ones, and those that they were packed from.
-        ("fused", 2),
+        ("fused", 1),
         pytest.param("onnxruntime", 1, marks=pytest.mark.slow),
         # It packs its weights, and keeps them as they were.
         pytest.param("openvino", 2, marks=pytest.mark.slow),

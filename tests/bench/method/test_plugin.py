@@ -106,8 +106,13 @@ def test_a_session_that_fails_ends_all_with_its_output(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_interrupted_recording_goes_on(fake: FakeSessions, tmp_path: Path) -> None:
-    """Ctrl-C loses the pair under way alone; of anything else it begins anew."""
+@pytest.mark.parametrize("commit", ["7066377", "12e4567", "a81b0c2+"])
+def test_an_interrupted_recording_goes_on(
+    commit: str, fake: FakeSessions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C loses the pair under way alone, by whatever name its commit goes."""
+    about = plugin.about
+    monkeypatch.setattr(plugin, "about", lambda asked: {**about(asked), "commit": commit})
     fake.interrupts_at = 4
     with pytest.raises(KeyboardInterrupt):
         recorded(tmp_path, 2)
