@@ -91,7 +91,7 @@ def plugin(session: nox.Session, pytest: str, benchmark: str) -> None:
 @nox.session(requires=["env"])
 def kernels(session: nox.Session) -> None:
     """Check the CUDA kernels without a GPU: emulated, under sanitizers; launches on stand-ins."""
-    chosen = "(kernels or cuda_host) and not slow and not gpu"
+    chosen = "kernels and not slow and not gpu"
     _python(session, "-m", "pytest", "-n", "2", "-m", chosen, *session.posargs)
 
 

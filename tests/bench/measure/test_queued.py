@@ -18,7 +18,7 @@ from tests.se_models.fused.cuda.held_up import HeldUp
 from tests.se_models.fused.cuda.stand_in import Device
 from tests.timing_out import hanging
 
-pytestmark = [pytest.mark.cuda_host, hanging(300)]
+pytestmark = [pytest.mark.kernels, hanging(300)]
 
 CPU = torch.device("cpu")
 

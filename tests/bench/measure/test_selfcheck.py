@@ -17,7 +17,7 @@ from se_models.fused.cuda.dispatch import UNITS
 from se_models.fused.kernels import missing
 from tests.timing_out import hanging
 
-pytestmark = [pytest.mark.cuda_host, hanging(300)]
+pytestmark = [pytest.mark.kernels, hanging(300)]
 
 SHAPES = ((1, 1, 1, 1), (3, 8, 5, 5))
 RESULTS = ("squeeze", "tail_", "tail_squeeze_", "tail_squeeze_ means", "scale", "excite")

@@ -17,7 +17,7 @@ from bench.measure.selfcheck import REPORT, kernels, loading, main, networks, sa
 from se_models.fused.cuda import compiler
 from tests.timing_out import hanging
 
-pytestmark = [pytest.mark.cuda_host, hanging(300)]
+pytestmark = [pytest.mark.kernels, hanging(300)]
 
 CPU = torch.device("cpu")
 

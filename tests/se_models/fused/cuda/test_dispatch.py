@@ -16,7 +16,7 @@ from se_models.fused.cuda.launch import Launch, LaunchError
 from se_models.fused.cuda.packing import Packed
 from tests.se_models.fused.cuda.emulator import Recorder, arrivals
 
-pytestmark = pytest.mark.cuda_host
+pytestmark = pytest.mark.kernels
 
 
 @pytest.fixture

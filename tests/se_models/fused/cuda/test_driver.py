@@ -23,7 +23,7 @@ from se_models.fused.cuda.maps import DTYPES
 from tests.timing_out import hanging
 
 # Some calls of the bindings wait for ever where there is no driver.
-pytestmark = [pytest.mark.cuda_host, hanging(60)]
+pytestmark = [pytest.mark.kernels, hanging(60)]
 
 PTX = ".visible .entry lowered(\n.param .u64 .ptr .align 1 lowered_0,\n.param .u32 lowered_1\n)\n{}"
 # Of the first device; those of others follow.

@@ -15,7 +15,7 @@ from se_models.fused.cuda.arrivals import COUNTERS, Arrivals, arrivals
 from se_models.fused.graph import WARM_UPS, CapturedForward
 from tests.se_models.fused.cuda.stand_in import Device
 
-pytestmark = pytest.mark.cuda_host
+pytestmark = pytest.mark.kernels
 
 
 class Model(nn.Module):

@@ -14,6 +14,8 @@ from torch import nn
 from se_models.fused.graph import CapturedForward
 from tests.se_models.fused.cuda.stand_in import Device
 
+pytestmark = pytest.mark.kernels
+
 
 def test_each_kind_of_input_has_a_graph_and_few_are_kept(device: Device) -> None:
     """Shape, dtype and layout tell them apart; the one used least recently goes."""

@@ -15,7 +15,7 @@ from se_models.fused.cuda.launch import LaunchError
 from se_models.fused.cuda.library import Loader
 from tests.se_models.fused.threads import at_once
 
-pytestmark = pytest.mark.cuda_host
+pytestmark = pytest.mark.kernels
 
 
 class Devices:

@@ -12,7 +12,7 @@ import torch
 from se_models.fused.cuda.launch import Launch
 from tests.se_models.fused.cuda import emulator
 
-pytestmark = pytest.mark.cuda_host
+pytestmark = pytest.mark.kernels
 
 _SEEDS: set[int] = set()
 
