@@ -84,11 +84,9 @@ def parts(runs: Mapping[Path, Run], root: Path) -> dict[str, Callable[[], str]]:
 
 def experiment(table: Path, markdown: Callable[[pd.DataFrame], str], session: str) -> str:
     """What an experiment found that leaves a table."""
-    return (
-        markdown(pd.read_csv(table, dtype={"commit": str}))
-        if table.exists()
-        else nothing_yet(session)
-    )
+    if not table.exists():
+        return nothing_yet(session)
+    return markdown(pd.read_csv(table, dtype={"commit": str}))  # which may be digits alone
 
 
 def shown(text: Path, session: str) -> str:

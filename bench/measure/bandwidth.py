@@ -18,7 +18,6 @@ It takes some minutes.
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +32,7 @@ from torch import nn
 import se_models
 from bench.cpus import default_threads
 from bench.environment import describe_machine
-from bench.files import replacing
+from bench.files import write_rows
 from bench.measure import subject
 from bench.measure.allocator import keep_freed_memory
 from bench.measure.controls import CONTROL, Control, control_of
@@ -107,11 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     keep_freed_memory()  # or kernels that allocate would be timed with the pages of what they make
     torch.set_num_threads(options.threads)
     rows = list(_rows(options.threads, options.rounds))
-    options.out.mkdir(parents=True, exist_ok=True)
-    with replacing(options.out / KERNELS) as draft, draft.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(options.out / KERNELS, rows)
     print(options.out / KERNELS)
 
 

@@ -8,7 +8,6 @@ architecture.
 from __future__ import annotations
 
 import argparse
-import csv
 import importlib.util
 import re
 import subprocess
@@ -20,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from bench.files import replacing
+from bench.files import write_rows
 from se_models.fused.cuda.compiler import SCALARS, Compiled, compile_now, missing
 
 CUBINS = "cubins.csv"
@@ -78,11 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{architecture}, {dtype}", flush=True)
         compiled = compile_now(dtype, architecture)
         rows += map(asdict, resources(compiled, architecture, dtype))
-    options.out.mkdir(parents=True, exist_ok=True)
-    with replacing(options.out / CUBINS) as draft, draft.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(options.out / CUBINS, rows)
     print(options.out / CUBINS)
 
 

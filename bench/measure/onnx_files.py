@@ -9,7 +9,6 @@ each file.
 from __future__ import annotations
 
 import argparse
-import csv
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -19,7 +18,8 @@ from pathlib import Path
 import torch
 
 import se_models
-from bench.files import replacing
+from bench.files import write_rows
+from bench.options import positive_integer
 from se_models.config import PLACEMENTS, Placement, SEConfig
 from se_models.export import Check, export
 from se_models.untrained import settle
@@ -65,19 +65,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--out", type=Path, default=OUT, metavar="DIR")
     parser.add_argument(
-        "--size", type=int, default=224, metavar="PX", help="of the images (default: %(default)s)"
-    )
+        "--size", type=positive_integer, default=224, metavar="PX",
+        help="of the images (default: %(default)s)",
+    )  # fmt: skip
     options = parser.parse_args(arguments)
+    options.out.mkdir(parents=True, exist_ok=True)  # or be told so before the minutes it takes
     rows: list[dict[str, object]] = []
     for architecture, placement, part in files():
         print(f"{architecture}, {placement}, {part}", flush=True)
         check = exported(architecture, placement, part, options.size)
         rows.append(asdict(row(architecture, placement, part, options.size, check)))
-    options.out.mkdir(parents=True, exist_ok=True)
-    with replacing(options.out / DIFFERENCES) as draft, draft.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(options.out / DIFFERENCES, rows)
     print(options.out / DIFFERENCES)
 
 

@@ -21,7 +21,7 @@ from functools import cache
 from itertools import product
 from pathlib import Path
 
-from bench.files import replacing
+from bench.files import write_rows
 from bench.measure.works import Work, works_of
 from bench.options import positive_integer
 from bench.trial import DTYPES as DTYPE_NAMES
@@ -214,10 +214,7 @@ def _predict(gpus: Mapping[str, Gpu], options: argparse.Namespace) -> None:
     )
     _show(found)
     if options.out is not None:
-        with replacing(options.out / PREDICTED) as draft, draft.open("w", newline="") as file:
-            writer = csv.DictWriter(file, found[0])
-            writer.writeheader()
-            writer.writerows(found)
+        write_rows(options.out / PREDICTED, found)
         print(options.out / PREDICTED)
 
 
