@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 from types import SimpleNamespace
 from typing import Any
@@ -56,17 +56,24 @@ def precisions() -> Iterator[tuple[Any, Any]]:
         place.fp32_precision = value
 
 
+def graphs_under(
+    device: Device, places: Iterable[Any], name: str, values: tuple[object, ...]
+) -> int:
+    """How many graphs there are once every choice of two settings has been in force twice."""
+    captured = CapturedForward(nn.ReLU().eval())
+    for _ in range(2):
+        for chosen in product(values, repeat=2):
+            for place, value in zip(places, chosen, strict=True):
+                setattr(place, name, value)
+            captured(torch.ones(1, 4))
+    return len(device.graphs)
+
+
 def test_a_graph_serves_the_precision_it_was_captured_under(
     device: Device, precisions: tuple[Any, Any]
 ) -> None:
     """Of matrices and of convolutions: TF32 or float32 throughout."""
-    captured = CapturedForward(nn.ReLU().eval())
-    for _ in range(2):
-        for chosen in product(("ieee", "tf32"), repeat=2):
-            for place, value in zip(precisions, chosen, strict=True):
-                place.fp32_precision = value
-            captured(torch.ones(1, 4))
-    assert len(device.graphs) == 4
+    assert graphs_under(device, precisions, "fp32_precision", ("ieee", "tf32")) == 4
 
 
 def test_where_torch_has_flags_instead_a_graph_serves_these(
@@ -77,13 +84,7 @@ def test_where_torch_has_flags_instead_a_graph_serves_these(
     monkeypatch.setattr("se_models.fused.graph._NAMES_PRECISIONS", False)
     monkeypatch.setattr(torch.backends.cuda, "matmul", flags[0])
     monkeypatch.setattr(torch.backends, "cudnn", flags[1])
-    captured = CapturedForward(nn.ReLU().eval())
-    for _ in range(2):
-        for chosen in product((False, True), repeat=2):
-            for flag, value in zip(flags, chosen, strict=True):
-                flag.allow_tf32 = value
-            captured(torch.ones(1, 4))
-    assert len(device.graphs) == 4
+    assert graphs_under(device, flags, "allow_tf32", (False, True)) == 4
 
 
 def test_a_graph_serves_the_device_it_was_captured_on(
