@@ -42,7 +42,12 @@ def parts(runs: Mapping[Path, Run], root: Path) -> dict[str, Callable[[], str]]:
         runs: those of `bench.documents.sources.runs`.
         root: of the checkout, below which experiments have left their tables.
     """
-    cpu = runs[CPU]
+
+    def cpu() -> pd.DataFrame:
+        return runs[CPU].frame
+
+    def eager() -> pd.DataFrame:
+        return cpu()[cpu()["path"] == EAGER]
 
     def all_paths() -> str:
         if PATHS not in runs:
@@ -59,11 +64,11 @@ def parts(runs: Mapping[Path, Run], root: Path) -> dict[str, Callable[[], str]]:
         return gpu.predicted(frame, pd.read_csv(root / PUBLISHED))
 
     return {
-        "headline": lambda: headline(cpu.frame),
-        "table": lambda: summary.markdown(cpu.frame[cpu.frame["path"] == EAGER]),
-        "noise": lambda: f"{summary.noise_line(cpu.frame[cpu.frame['path'] == EAGER])}\n",
-        "environment": lambda: environment(cpu.ledger),
-        "run": lambda: f"```\n{summary.report(cpu.ledger)}\n```\n",
+        "headline": lambda: headline(cpu()),
+        "table": lambda: summary.markdown(eager()),
+        "noise": lambda: f"{summary.noise_line(eager())}\n",
+        "environment": lambda: environment(runs[CPU].ledger),
+        "run": lambda: f"```\n{summary.report(runs[CPU].ledger)}\n```\n",
         "coverage": lambda: experiment(root / COVERAGE, coverage_report.markdown, "coverage"),
         "contention": lambda: experiment(root / CONTENTION, contention.markdown, "contention"),
         "proof": lambda: experiment(root / PROOF, proof_report.markdown, "method"),
@@ -73,7 +78,7 @@ def parts(runs: Mapping[Path, Run], root: Path) -> dict[str, Callable[[], str]]:
         "gate": lambda: of_gate(gate.markdown),
         "gate-summary": lambda: of_gate(gate.summary),
         "paths": all_paths,
-        "paths-summary": lambda: paths.summary(runs.get(PATHS, cpu).frame),
+        "paths-summary": lambda: paths.summary(runs[PATHS if PATHS in runs else CPU].frame),
         "cubins": lambda: experiment(root / CUBINS, gpu.cubins, "cubins"),
         "emulated": lambda: experiment(root / EMULATED, gpu.emulated, "emulated"),
         "exports": lambda: experiment(root / EXPORTED, onnx_files.markdown, "exports"),

@@ -23,19 +23,16 @@ from bench.documents.sources import (
     PUBLISHED,
     ROOT,
     RUNS,
-    Run,
-    runs,
 )
 from bench.grid import Grid
 from bench.ledger import Ledger
-from bench.line_files import content
 from bench.record import Outcome, Quantity, Record, read, select
 from bench.run.command import Request, run
-from bench.run.run_file import RECORDS
 
 FAKE_WORKER = Path(__file__).with_name("fake_worker.py")
 
 RunFake = Callable[..., int]
+Alone = Callable[..., None]
 
 
 @pytest.fixture
@@ -84,17 +81,6 @@ def ledger_in(out: Path) -> Ledger:
     return Ledger(records_in(out))
 
 
-_KNOWN: dict[tuple[bytes, ...], dict[Path, Run]] = {}
-
-
-def _runs_once(root: Path) -> dict[Path, Run]:
-    """The runs of a checkout, computed once for the same records, wherever they lie."""
-    records = tuple(content(root / folder / RECORDS) for folder in RUNS)
-    if records not in _KNOWN:
-        _KNOWN[records] = runs(root)
-    return _KNOWN[records]
-
-
 @pytest.fixture
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The documents and the results they are made from, to change at will.
@@ -102,7 +88,6 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Whether the proof follows from its recordings takes long to compute, and has tests of its own.
     """
     monkeypatch.setattr("bench.documents.command.stale_proof", lambda table: [])
-    monkeypatch.setattr("bench.documents.command.runs", _runs_once)
     for name in DOCUMENTS:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
@@ -111,6 +96,19 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         if (ROOT / results).exists():
             shutil.copytree(ROOT / results, tmp_path / results)
     return tmp_path
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> Alone:
+    """Have the documents' command look at some documents and runs alone; all take long."""
+
+    def call(*documents: Path, runs: tuple[Path, ...] = ()) -> None:
+        monkeypatch.setattr(
+            "bench.documents.command.DOCUMENTS", {name: DOCUMENTS[name] for name in documents}
+        )
+        monkeypatch.setattr("bench.documents.sources.RUNS", runs)
+
+    return call
 
 
 def table_in(out: Path) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from bench.documents.headline import headline
 from bench.documents.sources import COVERAGE, CPU, DOCUMENTS, EXPORTED, KERNELS, PATHS, unpacked
 from bench.line_files import content, opened_for_lines
 from bench.run.run_file import RECORDS
+from tests.bench.conftest import Alone
 from tests.bench.plots.synthetic import few, with_overhead
 
 
@@ -23,19 +24,11 @@ def test_the_committed_documents_follow_from_the_committed_results(
     assert main(["--check"]) == 0, capsys.readouterr().err
 
 
-def test_a_number_changed_by_hand_is_found(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The check names the document and the command that mends it."""
-    readme = copy / "README.md"
-    readme.write_text(readme.read_text().replace("11.69", "11.70"))
-    assert main(["--check"], root=copy) == 1
-    assert "README.md does not follow from" in capsys.readouterr().err
-
-
-@pytest.mark.slow
 def test_a_changed_experiment_makes_its_document_stale(
-    copy: Path, capsys: pytest.CaptureFixture[str]
+    copy: Path, alone: Alone, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Tables of experiments are checked as those of runs are; all else is as it should be."""
+    """The check names what is stale and the command that mends it."""
+    alone(Path("docs/coverage.md"))
     table = pd.read_csv(copy / COVERAGE)
     table.loc[0, "coverage"] = 0.5
     table.to_csv(copy / COVERAGE, index=False)
@@ -53,9 +46,10 @@ def test_a_stale_page_is_told_with_all_that_it_is_made_from() -> None:
 
 
 def test_a_changed_record_makes_tables_and_plots_stale(
-    copy: Path, capsys: pytest.CaptureFixture[str]
+    copy: Path, alone: Alone, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A plot is compared by the data in it."""
+    alone(runs=(CPU,))
     records = copy / CPU / RECORDS
     opened_for_lines(records).close()
     records.write_text(records.read_text().replace('"params":11778592', '"params":12778592'))
@@ -65,11 +59,11 @@ def test_a_changed_record_makes_tables_and_plots_stale(
     assert "plots/pareto does not show the records' data" in error
 
 
-@pytest.mark.slow
 def test_recordings_are_packed_with_the_documents(
-    copy: Path, capsys: pytest.CaptureFixture[str]
+    copy: Path, alone: Alone, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A plain one is found, and packed when the documents are written; they say the same then."""
+    alone(runs=(CPU,))
     records = copy / CPU / RECORDS
     before = content(records)
     with opened_for_lines(records):

@@ -143,6 +143,7 @@ def test_the_order_of_policies_does_not_depend_on_what_is_installed(
     assert left_out == {"beside onnxruntime", "beside openvino"}
 
 
+@pytest.mark.slow
 def test_real_models_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One way of waiting, in quiet and under load, end to end."""
     monkeypatch.setattr(contention, "policies", lambda cpus: policies(cpus)[-2:-1])
