@@ -178,6 +178,12 @@ def bandwidth(session: nox.Session) -> None:
 
 
 @nox.session(requires=["env"])
+def first_use(session: nox.Session) -> None:
+    """Measure building and loading the fused kernels, into results/fused; some minutes."""
+    _python(session, "-m", "bench.measure.first_use", *session.posargs)
+
+
+@nox.session(requires=["env"])
 def cubins(session: nox.Session) -> None:
     """Read what the compiler made of the CUDA kernels, into results/fused."""
     _python(session, "-m", "bench.measure.cubins", *session.posargs)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench import summary
-from bench.documents import gate, gpu, kernels, onnx_files, paths
+from bench.documents import first_use, gate, gpu, kernels, onnx_files, paths
 from bench.documents.headline import headline
 from bench.documents.sources import (
     CONTENTION,
@@ -17,6 +17,7 @@ from bench.documents.sources import (
     CUBINS,
     EMULATED,
     EXPORTED,
+    FIRST_USE,
     GATE_RUNS,
     KERNELS,
     PATHS,
@@ -83,6 +84,7 @@ def parts(runs: Mapping[Path, Run], root: Path) -> dict[str, Callable[[], str]]:
         "emulated": lambda: experiment(root / EMULATED, gpu.emulated, "emulated"),
         "exports": lambda: experiment(root / EXPORTED, onnx_files.markdown, "exports"),
         "predicted": lambda: experiment(root / PREDICTED, predicted, "predict"),
+        "first-use": lambda: experiment(root / FIRST_USE, first_use.markdown, "first_use"),
         "kernels": lambda: experiment(root / KERNELS, kernels.markdown, "bandwidth"),
     }
 

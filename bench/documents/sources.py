@@ -25,6 +25,7 @@ PROOF = Path("results/method/proof.csv")
 PLUGIN, PLUGIN_SHOWN = Path("results/method/plugin.csv"), Path("results/method/plugin.txt")
 GATE, GATE_RUNS = Path("results/gate/gate_proof.csv"), Path("results/gate/runs.jsonl")
 KERNELS = Path("results/fused/kernels.csv")
+FIRST_USE = Path("results/fused/first_use.csv")
 CUBINS = Path("results/fused/cubins.csv")
 EMULATED = Path("results/fused/emulated.csv")
 EXPORTED = Path("results/export/differences.csv")
@@ -39,7 +40,7 @@ DOCUMENTS = {
     Path("docs/proof.md"): (PROOF, PLUGIN),
     Path("docs/pytest.md"): (PLUGIN, PLUGIN_SHOWN),
     Path("docs/paths.md"): (PATHS / RECORDS, KERNELS, EXPORTED),
-    Path("docs/fused.md"): (KERNELS,),
+    Path("docs/fused.md"): (KERNELS, FIRST_USE),
     Path("docs/gpu.md"): (CUBINS, EMULATED, PREDICTED),
 }
 
