@@ -38,7 +38,6 @@ class FoldedResNet(Twin):
     maxpool: nn.Module
     blocks: nn.Sequential
     avgpool: nn.Module
-    fc: nn.Module
 
     def _rewritten(self, model: ResNet) -> nn.ModuleDict:
         stages = (model.layer1, model.layer2, model.layer3, model.layer4)

@@ -61,7 +61,6 @@ class FusedResNet(Twin):
     maxpool: nn.Module
     blocks: nn.ModuleList
     avgpool: nn.Module
-    fc: nn.Module
 
     def __init__(self, model: ResNet, *, keep_state: bool = True, kinds: int = KINDS) -> None:
         check_positive("kinds", kinds)

@@ -32,6 +32,9 @@ class Twin(nn.Module):
             copied and pickled, and take any input, but is to be compiled or
             exported before it runs.
 
+    Attributes:
+        fc: the classifier.
+
     Shape:
         ``(B, 3, H, W)`` to ``(B, classes)``.
 
@@ -40,6 +43,8 @@ class Twin(nn.Module):
             what it is; when put into training mode; or when called on another shape.
         RuntimeError: when called for gradients, or on what has a tangent.
     """
+
+    fc: nn.Module
 
     def __init__(self, model: ResNet, *, keep_state: bool) -> None:
         check(model)
@@ -60,10 +65,8 @@ class Twin(nn.Module):
         """The output for images that need no gradients."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.requires_grad and torch.is_grad_enabled():
-            raise RuntimeError(
-                f"a {type(self).__name__} is for inference only: x must not require gradients"
-            )
+        if torch.is_grad_enabled():
+            self._refuse_gradients(x)
         if has_tangent(x):
             raise RuntimeError(
                 f"a {type(self).__name__} is for inference only: x must have no tangent"
@@ -71,6 +74,21 @@ class Twin(nn.Module):
         if x.dim() != 4 or x.shape[1] != self._channels:
             raise ValueError(f"x must be (B, {self._channels}, H, W), got {tuple(x.shape)}")
         return self._infer(x)
+
+    def _refuse_gradients(self, x: Tensor) -> None:
+        """Of the input or of the classifier, whose training no state dict would tell.
+
+        A module that holds this one switches them on without asking it.
+        """
+        if x.requires_grad:
+            raise RuntimeError(
+                f"a {type(self).__name__} is for inference only: x must not require gradients"
+            )
+        if any(parameter.requires_grad for parameter in self.fc.parameters()):
+            raise RuntimeError(
+                f"a {type(self).__name__} is for inference only: its fc must not require "
+                "gradients; train the model, and make its twin anew"
+            )
 
     def state_dict(self, *args: Any, **kwargs: Any) -> Any:
         """The model's own; its keys and values are those that went in."""

@@ -264,6 +264,19 @@ def test_it_is_for_inference_only(make: Make, trunk: Any) -> None:
     assert not twin(images.detach()).requires_grad
 
 
+def test_nobody_trains_it_through_a_module_that_holds_it(make: Make, trunk: Any) -> None:
+    """Its classifier would learn what no state dict tells, and what a move takes back."""
+    holder = torch.nn.Sequential(make(trunk))
+    images = torch.randn(1, 3, 64, 64)
+    holder.requires_grad_(True)
+    with pytest.raises(RuntimeError, match="its fc must not require gradients"):
+        holder(images)
+    with torch.no_grad():
+        holder(images)
+    holder.requires_grad_(False)
+    assert not holder(images).requires_grad
+
+
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")  # torch's own
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
 def test_tangents_are_refused(make: Make, trunk: Any) -> None:
