@@ -217,7 +217,10 @@ def test_freezing_makes_constants_of_weights_and_nothing_else_does(freezing: boo
 
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
 def test_idle_pools_sleep(name: Any, kept: FilePath) -> None:
-    """Between forwards a runtime's threads take next to no CPU, which is another arm's then."""
+    """Between forwards a runtime's threads take next to no CPU, which is another arm's then.
+
+    Told to spin on, onnxruntime's would take some 25 ms of it behind each.
+    """
     path = Path(executor=name)
     reason = unsupported(trial(path))
     if reason is not None:
@@ -230,8 +233,11 @@ def test_idle_pools_sleep(name: Any, kept: FilePath) -> None:
         torch.set_num_threads(1)
     for _ in range(3):
         forward()
-    cpu_s, wall_s = time.process_time(), time.perf_counter()
-    time.sleep(0.5)
-    share = (time.process_time() - cpu_s) / (time.perf_counter() - wall_s)
-    assert share < 0.25  # a thread that spins takes 1
+    taken_s = []
+    for _ in range(5):
+        forward()
+        cpu_s = time.process_time()
+        time.sleep(0.1)
+        taken_s.append(time.process_time() - cpu_s)
+    assert min(taken_s) < 5e-3
     assert os.sched_getaffinity(0) == cpus  # nor does it bind this thread, which other arms run on
