@@ -59,7 +59,7 @@ def _line(path: str, rows: pd.DataFrame) -> dict[str, str]:
         _CHEAPEST: _cheapest(measured) if len(measured) else _status(rows),
         f"{_CHEAPEST} %": _overhead(measured),
         "prepare s": _shown(rows["prepare_s"].median(), "{:.1f}"),
-        "off": _shown(rows["wrong_by"].max(), "{:.0e}"),
+        "off": _shown(rows["wrong_by"].max(), "{:.1e}"),
     }
 
 

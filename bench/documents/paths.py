@@ -29,7 +29,8 @@ SHOWN = ("resnet50", 1, "contiguous")
 FUSED, FLOOR = Path("fused").label, "floor of fused"
 _HELD = (
     "Operators called one by one, the most bytes alive in tensors at once, and what a process grows"
-    " by, in MiB:"
+    " by, in MiB. Fused twins are those of `fuse(model, keep_state=False)`, for one kind of input;"
+    " one that keeps its state holds the plain weights besides:"
 )
 _PREPARED = (
     "From the model to its first output, the first time, building kernels included, in s; and the"

@@ -56,7 +56,7 @@ def test_a_path_is_a_line() -> None:
     eager, fused = by_path(table()).to_dict("records")
     assert (eager["path"], eager["trunk"]) == ("eager", "1")
     assert fused["trunk"] == "0.700 [0.690, 0.710]"
-    assert (fused["prepare s"], fused["off"]) == ("0.2", "3e-07")
+    assert (fused["prepare s"], fused["off"]) == ("0.2", "3.0e-07")
     published = "standard-r16 %"
     assert float(fused[published].split()[0]) < float(eager[published].split()[0])
     assert fused["cheapest"].startswith("identity")

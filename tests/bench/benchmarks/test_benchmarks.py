@@ -23,6 +23,7 @@ def benchmarks(*flags: str) -> str:
     command = [sys.executable, "-m", "pytest", "bench", "-p", "no:cacheprovider", "-q", *flags]
     # pytest-benchmark measures nothing in a worker of xdist's, which this one may be.
     own = {name: value for name, value in os.environ.items() if "XDIST" not in name}
+    own["OMP_NUM_THREADS"] = "1"  # several, beside other tests, would wait for each other spinning
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=own)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

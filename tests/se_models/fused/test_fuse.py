@@ -31,9 +31,12 @@ SE_PLACEMENTS = [placement for placement in PLACEMENTS if placement != "none"]
 def test_output_is_the_models(
     deep: bool, batch: int, placement: Any, layout: Any, trunk: Any, deep_trunk: Any
 ) -> None:
-    """In float32 to 1e-5 of float64, for both kinds of block, either layout, one image or more."""
+    """In float32 to 1e-5 of float64, for both kinds of block, either layout, one image or more.
+
+    Images need not be square.
+    """
     model = with_se(deep_trunk if deep else trunk, SEConfig(placement)).eval()
-    images = torch.randn(batch, 3, 64, 64)
+    images = torch.randn(batch, 3, 64, 64 if batch == 1 else 45)
     exact = copy.deepcopy(model).double()
     fused = fuse(model.to(memory_format=layout))
     assert off(fused, exact, images.contiguous(memory_format=layout)) < 1e-5
@@ -85,12 +88,17 @@ def test_of_no_images_there_is_no_output(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("architecture", "placement"), list(zip(ARCHITECTURES, cycle(PLACEMENTS), strict=False))
+    ("architecture", "placement"),
+    [
+        *zip(ARCHITECTURES, cycle(PLACEMENTS), strict=False),
+        *(("resnext50_32x4d", placement) for placement in PLACEMENTS),
+    ],
 )
 def test_every_architecture_fuses(architecture: Any, placement: Any) -> None:
     """To within 1e-5 of float64, on the images that its statistics are those of.
 
-    Each in one placement: what a placement does depends on the kind of block alone.
+    Each in one placement, but the one with groups in all: what a placement does depends on
+    the kind of block and of its convolutions alone.
     """
     torch.manual_seed(0)
     images = torch.randn(2, 3, 64, 64)
