@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from se_models.fused.cuda.launch import MOST_BLOCKS, THREADS, Argument, Backend, Launch
-from se_models.fused.cuda.maps import ACCESS_BYTES, DTYPES, MOST_VALUES, Map
+from se_models.fused.cuda.maps import ACCESS_BYTES, DTYPES, MOST_VALUES, Map, refuse_other
 from se_models.fused.refusals import refuse_no_units, refuse_overlap
 
 _WARP = 32
@@ -292,12 +292,10 @@ def _check_layers(
         "factor": (factor, (gates,), torch.float32),
     }
     for name, (given, shape, dtype) in wanted.items():
-        if given is not None and (tuple(given.shape) != shape or given.dtype != dtype):
-            raise ValueError(
-                f"{name} must have the shape {shape} and be of {dtype}, "
-                f"got {tuple(given.shape)} of {given.dtype}"
-            )
-        if given is not None and given.numel() > MOST_VALUES:
+        if given is None:
+            continue
+        refuse_other(name, given, shape, dtype, squeezed.device)
+        if given.numel() > MOST_VALUES:
             raise ValueError(
                 f"{name} must have at most {MOST_VALUES:,} values, got {given.numel():,}"
             )

@@ -59,14 +59,13 @@ class Map:
         return ACCESS_BYTES // self.values.itemsize
 
     def like(self, other: Tensor | None, name: str) -> Tensor | None:
-        """Another map of the same shape and dtype, in the same layout."""
+        """Another map of the same shape, dtype and device, in the same layout."""
         x = self.values
         if other is None:
             return None
-        if other.shape != x.shape or other.dtype != x.dtype:
+        if _kind(other) != _kind(x):
             raise ValueError(
-                f"{name} must be like x, {tuple(x.shape)} of {x.dtype}, "
-                f"got {tuple(other.shape)} of {other.dtype}"
+                f"{name} must be like x, {_told(*_kind(x))}, got {_told(*_kind(other))}"
             )
         return other.contiguous(memory_format=self.format)
 
@@ -75,11 +74,7 @@ class Map:
         if given is None:
             return None
         shape = tuple(self.values.shape[:2]) if each_image else (self.channels,)
-        if tuple(given.shape) != shape or given.dtype != torch.float32:
-            raise ValueError(
-                f"{name} must have the shape {shape} and be of torch.float32, "
-                f"got {tuple(given.shape)} of {given.dtype}"
-            )
+        refuse_other(name, given, shape, torch.float32, self.values.device)
         return given.contiguous()
 
     def empty_means(self) -> Tensor:
@@ -95,3 +90,26 @@ class Map:
         most = min(MOST_VALUES // per_image, MOST_BLOCKS[1])
         for first in range(0, batch, most):
             yield slice(first, min(first + most, batch))
+
+
+def refuse_other(
+    name: str, given: Tensor, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device
+) -> None:
+    """Refuse an operand of another shape or dtype, or on another device, than kernels read there.
+
+    Raises:
+        ValueError: naming it, what it must be and what it is.
+    """
+    if _kind(given) != (shape, dtype, device):
+        raise ValueError(
+            f"{name} must have the shape {shape} and be of {dtype} on {device}, "
+            f"got {_told(*_kind(given))}"
+        )
+
+
+def _kind(x: Tensor) -> tuple[tuple[int, ...], torch.dtype, torch.device]:
+    return tuple(x.shape), x.dtype, x.device
+
+
+def _told(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> str:
+    return f"{shape} of {dtype} on {device}"
