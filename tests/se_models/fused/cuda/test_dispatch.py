@@ -15,6 +15,7 @@ from se_models.fused.cuda.dispatch import Operators
 from se_models.fused.cuda.launch import Launch, LaunchError
 from se_models.fused.cuda.packing import Packed
 from tests.se_models.fused.cuda.emulator import Recorder, arrivals
+from tests.se_models.fused.maps import tail_arguments, unaligned
 
 pytestmark = pytest.mark.kernels
 
@@ -55,6 +56,45 @@ def test_channels_are_taken_several_at_a_time_where_they_are_aligned(
         "squeeze_pixels<4>", "squeeze_pixels<1>", "squeeze_pixels<1>",
     ]  # fmt: skip
     assert [launch.blocks for launch in recorder.launches] == [(3, 2)] * 3
+
+
+@pytest.mark.parametrize("odd", range(4), ids=("shortcut", "gate", "bias", "shortcut_gate"))
+@pytest.mark.parametrize("name", ["tail_", "tail_squeeze_"])
+def test_any_operand_at_an_odd_address_has_channels_taken_one_by_one(
+    name: str, odd: int, ours: Operators, recorder: Recorder
+) -> None:
+    """Though the map is aligned: gates and biases are read sixteen bytes at a time, too."""
+    shape = (2, 20, 8, 8)
+    x = maps(*shape, layout=torch.channels_last)
+    arguments = tail_arguments(shape, x.dtype, "sgbh", torch.channels_last)
+    given = arguments[odd]
+    assert given is not None
+    for each in (given, unaligned(given)):
+        arguments[odd] = each
+        getattr(ours, name)(x, *arguments)
+    kernel = "tail_pixels" if name == "tail_" else "tail_pixels_means"
+    assert [launch.kernel for launch in recorder.launches] == [f"{kernel}<4>", f"{kernel}<1>"]
+
+
+def test_a_gate_at_an_odd_address_scales_channels_one_by_one(
+    ours: Operators, recorder: Recorder
+) -> None:
+    """As it does in a tail."""
+    x = maps(2, 20, 8, 8, layout=torch.channels_last)
+    for gate in (torch.ones(2, 20), unaligned(torch.ones(2, 20))):
+        ours.scale(x, gate, 1)
+    assert [launch.kernel for launch in recorder.launches] == ["scale_pixels<4>", "scale_pixels<1>"]
+
+
+@pytest.mark.parametrize("gate", [None, torch.ones(2, 20)], ids=["run", "planes"])
+def test_planes_that_lie_otherwise_than_their_shortcut_are_taken_value_by_value(
+    gate: Tensor | None, ours: Operators, recorder: Recorder
+) -> None:
+    """An aligned map, too; the last argument says so."""
+    x, shortcut = maps(2, 20, 8, 8), maps(2, 20, 8, 8)
+    for beside in (shortcut, unaligned(shortcut)):
+        ours.tail_(x, beside, gate, None, None)
+    assert [launch.arguments[-1] for launch in recorder.launches] == [1, 0]
 
 
 def test_a_map_that_one_launch_cannot_index_is_split(

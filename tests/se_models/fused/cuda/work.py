@@ -46,8 +46,10 @@ def work(shapes: Sequence[Shape], dtype: torch.dtype) -> Work:
     recorder = Recorder()
     ours = Operators(recorder, arrivals)
     checks: list[Check] = []
-    for shape, layout, moved in product(shapes, LAYOUTS, _PLACES):
-        checks += _maps(ours, drawn(*shape, dtype=dtype, layout=layout), moved, layout)
+    for shape, layout in product(shapes, LAYOUTS):
+        for moved in _PLACES:
+            checks += _maps(ours, drawn(*shape, dtype=dtype, layout=layout), moved, layout)
+        checks += _one_unaligned(ours, drawn(*shape, dtype=dtype, layout=layout), layout)
     # By one block or by two that meet, of rows that sixteen bytes divide and of others; of images
     # whose last group is full and of others.
     for (hidden, channels), batch, biased in product(((3, 19), (11, 24)), (1, 3, 4), (True, False)):
@@ -68,6 +70,23 @@ def _maps(
         arguments = tail_arguments(tuple(x.shape), x.dtype, letters, layout)
         exact = exact_tail(x, *arguments)
         with_means, without = moved(x), moved(x)
+        yield ours.tail_squeeze_(with_means, *arguments), exact.mean(dim=(2, 3))
+        ours.tail_(without, *arguments)
+        yield with_means, exact
+        yield without, exact
+
+
+def _one_unaligned(ours: Operators, x: Tensor, layout: Any) -> Iterator[Check]:
+    """An aligned map beside one operand that is not, whose address alone forbids wide accesses."""
+    gate = unaligned(torch.rand(x.shape[:2]))
+    yield ours.scale(x, gate, 1), x.double() * gate.double()[:, :, None, None]
+    for letters, odd in (("s", 0), *(("sgbh", each) for each in range(4))):
+        arguments = [
+            unaligned(given) if given is not None and place == odd else given
+            for place, given in enumerate(tail_arguments(tuple(x.shape), x.dtype, letters, layout))
+        ]
+        exact = exact_tail(x, *arguments)
+        with_means, without = x.clone(), x.clone()
         yield ours.tail_squeeze_(with_means, *arguments), exact.mean(dim=(2, 3))
         ours.tail_(without, *arguments)
         yield with_means, exact
