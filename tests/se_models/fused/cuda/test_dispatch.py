@@ -15,7 +15,7 @@ from se_models.fused.cuda.dispatch import Operators
 from se_models.fused.cuda.launch import Launch, LaunchError
 from se_models.fused.cuda.packing import Packed
 from tests.se_models.fused.cuda.emulator import Recorder, arrivals
-from tests.se_models.fused.maps import tail_arguments, unaligned
+from tests.se_models.fused.maps import LAYOUTS, tail_arguments, unaligned
 
 pytestmark = pytest.mark.kernels
 
@@ -95,6 +95,30 @@ def test_planes_that_lie_otherwise_than_their_shortcut_are_taken_value_by_value(
     for beside in (shortcut, unaligned(shortcut)):
         ours.tail_(x, beside, gate, None, None)
     assert [launch.arguments[-1] for launch in recorder.launches] == [1, 0]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+def test_no_launch_has_more_values_than_its_index_counts(
+    layout: Any, ours: Operators, recorder: Recorder
+) -> None:
+    """Half of what 32 bits and a sign do, of maps and of means, for an index goes past the end."""
+    x = torch.empty(40, 64, 1024, 1024, device="meta", memory_format=layout)
+    gate = torch.empty(40, 64, device="meta")
+    ours.squeeze(x, False)
+    ours.tail_(x, None, None, None, None)
+    ours.tail_(x, None, gate, None, None)
+    ours.tail_squeeze_(x, None, gate, None, None)
+    for stride in (1, 2):
+        ours.scale(x, gate, stride)
+    assert len(recorder.launches) == 6 * 3
+    means, weight1, weight2 = (
+        torch.empty(shape, device="meta") for shape in ((2**15, 2**16), (8, 2**16), (4, 8))
+    )
+    ours.excite(means, weight1, None, weight2, None, None)
+    assert len(recorder.launches) == 6 * 3 + 2
+    for launch in recorder.launches:
+        sizes = [each.numel() for each in launch.arguments if isinstance(each, Tensor)]
+        assert max(sizes) <= 2**30, launch.kernel
 
 
 def test_a_map_that_one_launch_cannot_index_is_split(
