@@ -178,8 +178,9 @@ class _Maps:
         self._format = MEMORY_FORMATS[layout]
         self._shape = shape
         batch, channels = shape[:2]
-        self._gate, self._other_gate = self._wide(batch, channels), self._wide(batch, channels)
-        self._bias = self._wide(channels)
+        # The gate, the shortcut's, and the bias.
+        factors = self._wide(batch, channels), self._wide(batch, channels), self._wide(channels)
+        self._factors = factors, tuple(_moved(each) for each in factors)
 
     def squeeze(self) -> float:
         errors = []
@@ -212,9 +213,9 @@ class _Maps:
     def scale(self) -> float:
         errors = []
         for x in self._drawn_twice():
-            for stride in (1, 2):
-                exact = x.double()[:, :, ::stride, ::stride] * _over_pixels(self._gate)
-                errors.append(_off(operators.scale(x, self._gate, stride), exact))
+            for stride, (gate, *_) in product((1, 2), self._factors):
+                exact = x.double()[:, :, ::stride, ::stride] * _over_pixels(gate)
+                errors.append(_off(operators.scale(x, gate, stride), exact))
         return max(errors)
 
     def excite(self) -> float:
@@ -227,9 +228,13 @@ class _Maps:
         return _off(operators.excite(squeezed, *given), exact_gates(squeezed, given))
 
     def _tails(self) -> Iterator[tuple[Tensor, list[Tensor | None], Tensor, float]]:
-        """A map, aligned or not, and an epilogue; what they come to, and the unit of errors."""
-        for letters, x, shortcut in product(EPILOGUES, self._drawn_twice(), self._drawn_twice()):
-            given = {"s": shortcut, "g": self._gate, "b": self._bias, "h": self._other_gate}
+        """Operands, aligned or not, of an epilogue; what they come to, and the unit of errors."""
+        whole, moved = self._factors
+        maps = tuple(product(self._drawn_twice(), self._drawn_twice()))
+        places = (*((both, whole) for both in maps), (maps[0], moved))  # of which all are aligned
+        for letters, ((x, shortcut), factors) in product(EPILOGUES, places):
+            gate, other_gate, bias = factors
+            given = {"s": shortcut, "g": gate, "b": bias, "h": other_gate}
             arguments = [tensor if name in letters else None for name, tensor in given.items()]
             # Summands may cancel, and what is left of them says nothing of their rounding.
             added = [x, *(given[name] for name in "sb" if name in letters)]
