@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import cache
 from typing import Any
 
@@ -89,15 +90,16 @@ def test_two_at_once_that_are_right_pass(device: Device, held_up: HeldUp) -> Non
     assert len(held_up.lines) == 2
 
 
-def test_a_launch_on_the_wrong_stream_is_found(device: Device, check: Any) -> None:
-    """One kernel of three, which on an idle device would come right."""
+@pytest.mark.parametrize("wrong", range(3))
+def test_a_launch_on_the_wrong_stream_is_found(wrong: int, device: Device, check: Any) -> None:
+    """Any kernel of three, the one that reads the input, too; on an idle device all come right."""
     first: Any = device.current
 
     def forward(x: Tensor) -> Tensor:
-        y = x + 1
-        with torch.cuda.stream(first):
-            y = y * 2
-        return y - 1
+        for place in range(3):
+            with torch.cuda.stream(first) if place == wrong else nullcontext():
+                x = x + 1
+        return x
 
     check(Forward(forward))
     with pytest.raises(WrongError, match="a forward on another stream differs"):
