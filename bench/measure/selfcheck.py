@@ -15,7 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
@@ -33,6 +33,7 @@ from bench.trial import Path as RunPath
 from se_models.config import PLACEMENTS, SEConfig
 from se_models.fused import fuse
 from se_models.fused.cuda import compiler
+from se_models.fused.cuda.library import load
 from se_models.fused.kernels import missing
 
 REPORT = "selfcheck.txt"
@@ -167,6 +168,22 @@ def kernels(device: torch.device) -> Lines:
             f"{operator} of {dtype}: off by {max(each.error for each in own):.1e} at most, "
             f"over {len(own)} cases"
         )
+    # Plain PyTorch would be as near to float64, and is what torch calls unless it knows of kernels.
+    if device.type == "cuda":
+        left = unlaunched(load.launched(device))
+        if left:
+            raise WrongError(f"{len(left)} kernels were never launched, {left[0]} among them")
+        yield "every kernel was launched, in every dtype"
+
+
+def unlaunched(launched: Set[tuple[torch.dtype, str]]) -> list[str]:
+    """The kernels, in words, that are not among those of a dtype that were launched."""
+    return [
+        f"{kernel} of {dtype}"
+        for dtype in compiler.SCALARS
+        for kernel in compiler.kernels(dtype)
+        if (dtype, kernel) not in launched
+    ]
 
 
 def _about(agreement: Agreement) -> tuple[str, str]:

@@ -30,9 +30,14 @@ def missing() -> str | None:
 
 
 class Driver:
-    """A `Backend` for the devices of this machine."""
+    """A `Backend` for the devices of this machine.
+
+    Attributes:
+        launched: index of the device, dtype and kernel of every launch that the driver took.
+    """
 
     def __init__(self) -> None:
+        self.launched: set[tuple[int, torch.dtype, str]] = set()
         self._compiled: dict[tuple[str, torch.dtype], Compiled] = {}
         # With the types of their parameters, so that a launch looks up nothing else.
         self._functions: dict[tuple[int, torch.dtype, str], tuple[Any, tuple[str, ...]]] = {}
@@ -90,6 +95,7 @@ class Driver:
                     0,
                 ),
             )  # fmt: skip
+        self.launched.add(key)
 
     def _kernels(self, index: int, dtype: torch.dtype) -> Compiled:
         major, minor = torch.cuda.get_device_capability(index)

@@ -43,6 +43,13 @@ class Loader:
                 self._load(index)
             return self._reasons.get(index)
 
+    def launched(self, device: torch.device) -> set[tuple[torch.dtype, str]]:
+        """Dtype and kernel of all that was launched on a device so far, by this process."""
+        index = torch.cuda.current_device() if device.index is None else device.index
+        return {
+            (dtype, kernel) for where, dtype, kernel in self._backend.launched if where == index
+        }
+
     def _load(self, index: int) -> None:
         # A library that is missing, a GPU that is busy or too old: each has an error of its own,
         # and none may keep a model from running in plain PyTorch.

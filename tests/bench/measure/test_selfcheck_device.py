@@ -14,7 +14,7 @@ from bench.measure import selfcheck
 from bench.measure.checks import Lines, WrongError
 from bench.measure.queued import at_once, captured, stream
 from bench.measure.selfcheck import REPORT, kernels, loading, main, networks, sanitizer
-from se_models.fused.cuda import compiler
+from se_models.fused.cuda import compiler, library
 from tests.timing_out import hanging
 
 pytestmark = [pytest.mark.kernels, hanging(300)]
@@ -55,6 +55,23 @@ def test_loading_comes_after_versions_and_before_the_kernels(
     lines = (tmp_path / REPORT).read_text().splitlines()
     names = list(dict.fromkeys(line.partition(":")[0] for line in lines))
     assert names == ["device", "versions", "loading", "kernels", "networks"]
+
+
+def test_kernels_that_were_not_launched_are_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though every result is right: torch may have called plain PyTorch in their place."""
+    all_ = {(dtype, kernel) for dtype in compiler.SCALARS for kernel in compiler.kernels(dtype)}
+    launched: set[tuple[torch.dtype, str]] = set()
+    monkeypatch.setattr(selfcheck, "agreements", lambda _device: iter([]))
+    monkeypatch.setattr(library.load, "launched", lambda _device: launched)
+    cuda = torch.device("cuda")
+    with pytest.raises(WrongError, match=f"{len(all_)} kernels were never launched, excite<1> of"):
+        list(kernels(cuda))
+    launched |= all_ - {(torch.float16, "tail_run")}
+    told = r"1 kernels were never launched, tail_run of torch\.float16"
+    with pytest.raises(WrongError, match=told):
+        list(kernels(cuda))
+    launched |= all_
+    assert list(kernels(cuda)) == ["every kernel was launched, in every dtype"]
 
 
 def test_a_report_begins_with_what_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -140,6 +140,19 @@ def test_a_launch_is_what_was_planned(bindings: Bindings) -> None:
     assert address != 0
 
 
+def test_what_was_launched_is_noted(bindings: Bindings) -> None:
+    """Once the driver has taken it: what it refuses was not launched."""
+    made, x = Driver(), torch.zeros(4)
+    made.load(x.device)
+    bindings.answer = REFUSED
+    with pytest.raises(LaunchError):
+        made.launch(launch_of(x))
+    assert made.launched == set()
+    bindings.answer = SUCCESS
+    made.launch(launch_of(x))
+    assert made.launched == {(x.device.index, torch.float32, "some_kernel")}
+
+
 def test_arguments_lie_where_the_driver_looks(
     bindings: Bindings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

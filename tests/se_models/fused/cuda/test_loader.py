@@ -25,6 +25,7 @@ class Devices:
         self.loaded: list[int] = []
         self.broken: dict[int, Exception] = {}
         self.registered: list[Container[int | None]] = []
+        self.launched: set[tuple[int, torch.dtype, str]] = set()
 
     def load(self, device: torch.device) -> None:
         self.loaded.append(device.index)
@@ -94,6 +95,14 @@ def test_a_broken_device_takes_kernels_from_no_other(
     (without,) = devices.registered
     assert 0 in without
     assert 1 not in without
+
+
+def test_what_was_launched_is_told_of_each_device(devices: Devices) -> None:
+    """Without an index of the current one."""
+    devices.launched = {(0, torch.float16, "tail_run"), (1, torch.float32, "excite<1>")}
+    load = Loader()
+    assert load.launched(cuda(0)) == {(torch.float16, "tail_run")}
+    assert load.launched(torch.device("cuda")) == {(torch.float32, "excite<1>")}
 
 
 def test_threads_register_once(devices: Devices) -> None:
