@@ -11,13 +11,11 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.measure.traffic import is_operator
+from se_models.fused.cuda.arrivals import COUNTERS
 from se_models.fused.cuda.dispatch import Operators
 from se_models.fused.operators import NAMESPACE
 from se_models.fused.rewrite import FusedResNet
 from tests.se_models.fused.cuda.emulator import Recorder
-
-# As many as a stream has on a GPU, or more.
-_COUNTERS = 1 << 16
 
 
 def launches(network: FusedResNet, images: Tensor) -> tuple[Counter[str], list[int]]:
@@ -48,7 +46,7 @@ class _Launches(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self.names: Counter[str] = Counter()
         self._recorder = Recorder()
-        counters = torch.zeros(_COUNTERS, dtype=torch.int32, device="meta")
+        counters = torch.zeros(COUNTERS, dtype=torch.int32, device="meta")
         self._operators = Operators(self._recorder, lambda _device: counters)
 
     def __torch_dispatch__(

@@ -15,8 +15,12 @@ import torch
 from torch import Tensor
 
 import se_models
+from bench.documents.sources import ROOT
 from se_models import PLACEMENTS, SEConfig, with_se
 from se_models.fused import fuse
+from se_models.fused.cuda.arrivals import COUNTERS
+from se_models.fused.cuda.dispatch import IMAGES, Operators
+from tests.se_models.fused.cuda.emulator import Recorder
 from tests.se_models.fused.cuda.launches import launches
 from tests.se_models.fused.maps import LAYOUTS
 
@@ -73,7 +77,7 @@ def counted(
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize("placement", [each for each in PLACEMENTS if each != "none"])
 @pytest.mark.parametrize("network", BLOCKS)
@@ -110,3 +114,18 @@ def test_a_plain_network_is_convolutions_and_passes() -> None:
         "convolution": 20, "relu_": 9, "max_pool2d_with_indices": 1, "tail_": 7,
         "tail_squeeze_": 1, "_to_copy": 1, "addmm": 1,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("more", "launched"), [(0, 1), (1, 2)])
+def test_an_excitation_is_one_launch_up_to_a_batch_that_is_told(more: int, launched: int) -> None:
+    """As many images as there are counters for; the page tells the same number."""
+    batch = COUNTERS * IMAGES
+    recorder = Recorder()
+    counters = torch.zeros(COUNTERS, dtype=torch.int32, device="meta")
+    with torch.device("meta"):
+        layers = torch.empty(16, 256), None, torch.empty(256, 16), None, None
+        means = torch.empty(batch + more, 256)
+    Operators(recorder, lambda _device: counters).excite(means, *layers)
+    assert len(recorder.launches) == launched
+    page = (ROOT / "docs" / "gpu.md").read_text(encoding="utf-8")
+    assert f"for every {batch:,} images" in page
