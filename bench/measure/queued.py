@@ -9,6 +9,7 @@ until everything is launched, and nothing is compared before.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import wraps
 
 import torch
 from torch import Tensor
@@ -25,6 +26,26 @@ HELD_UP_CYCLES = 250_000_000
 Forward = Callable[[Tensor], Tensor]
 
 
+def _deterministic(check: Callable[[torch.device], Lines]) -> Callable[[torch.device], Lines]:
+    """Run a check with convolutions that give the same bits whenever they are asked.
+
+    Of cuDNN's algorithms some add up in any order; a network's output would differ for them.
+    """
+
+    @wraps(check)
+    def run(device: torch.device) -> Lines:
+        cudnn = torch.backends.cudnn
+        before = cudnn.deterministic, cudnn.benchmark
+        cudnn.deterministic, cudnn.benchmark = True, False
+        try:
+            yield from check(device)
+        finally:
+            cudnn.deterministic, cudnn.benchmark = before
+
+    return run
+
+
+@_deterministic
 @torch.no_grad()
 def stream(device: torch.device) -> Lines:
     """A forward on a stream of its own is the one on the default stream.
@@ -45,6 +66,7 @@ def stream(device: torch.device) -> Lines:
     yield "another stream, held up, the very same output"
 
 
+@_deterministic
 @torch.no_grad()
 def captured(device: torch.device) -> Lines:
     """Replays with changing inputs are the forwards that they stand for, one behind the other."""
@@ -57,6 +79,7 @@ def captured(device: torch.device) -> Lines:
     yield f"{replayed.pool_bytes / 2**20:.1f} MiB in the graph's own pool"
 
 
+@_deterministic
 @torch.no_grad()
 def at_once(device: torch.device) -> Lines:
     """Forwards on two streams, and replays of two graphs, are what they are one at a time."""

@@ -219,12 +219,17 @@ def sanitizer(_device: torch.device) -> Lines:
     # for itself.
     environment = {**os.environ, "PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}
     for check in ("memcheck", "racecheck", "synccheck"):
-        done = limited.run(
-            [tool, "--tool", check, "--error-exitcode", "9", sys.executable, "-m",
-             "bench.measure.selfcheck", "--kernels-only"],
-            name=f"compute-sanitizer's {check}", minutes=SANITIZER_MINUTES, is_captured=True,
-            environment=environment,
-        )  # fmt: skip
+        try:
+            done = limited.run(
+                [tool, "--tool", check, "--error-exitcode", "9", sys.executable, "-m",
+                 "bench.measure.selfcheck", "--kernels-only"],
+                name=f"compute-sanitizer's {check}", minutes=SANITIZER_MINUTES, is_captured=True,
+                environment=environment,
+            )  # fmt: skip
+        # How long it takes on a GPU is not known, and what is slow is not wrong.
+        except TimeoutError:
+            yield f"{check}: {_UNFINISHED} in {SANITIZER_MINUTES:g} minutes, says nothing"
+            continue
         if done.returncode:
             raise WrongError(f"compute-sanitizer's {check}: {_last_words(done)}")
         yield f"{check} finds nothing"
