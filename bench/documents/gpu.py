@@ -50,8 +50,9 @@ def cubins(frame: pd.DataFrame) -> str:
     return (
         f"By NVRTC {versions}: registers a thread, for maps of {'/'.join(dtypes)}; "
         "shared memory is the most of all, and accesses of sixteen bytes are counted as "
-        f"instructions, least to most. Over all {len(frame)} compiled kernels {spilt} bytes or "
-        f"instructions of spills and local memory, {divisions} divisions of 64 bits.\n\n"
+        "instructions, least to most over dtypes and architectures. Over all "
+        f"{len(frame)} compiled kernels {spilt} bytes or instructions "
+        f"of spills and local memory, {divisions} divisions of 64 bits.\n\n"
         f"{table(kernels)}\n"
     )
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -172,6 +173,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(gpus, arguments)
     try:
         _predict(gpus, options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads has seen enough, as head has; the interpreter would flush once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, OSError) as error:
         print(f"python -m bench predict: error: {error}", file=sys.stderr)
         return 2
@@ -212,9 +217,10 @@ def _predict(gpus: Mapping[str, Gpu], options: argparse.Namespace) -> None:
             chosen, options.architecture or ["resnet50"], options.batch or BATCHES, [options.dtype]
         )
     )
+    if options.out is not None:  # ahead of printing, which ends where nobody reads on
+        write_rows(options.out / PREDICTED, found)
     _show(found)
     if options.out is not None:
-        write_rows(options.out / PREDICTED, found)
         print(options.out / PREDICTED)
 
 
@@ -224,7 +230,8 @@ def _show(found: Sequence[dict[str, object]]) -> None:
         f"Assumed: kernels reach {LIKELY.bandwidth:.0%} of the bandwidth and "
         f"{LIKELY.arithmetic:.0%} of the arithmetic that are published; least and most are over "
         f"{_span(each.bandwidth for each in OTHERS)} and "
-        f"{_span(each.arithmetic for each in OTHERS)}."
+        f"{_span(each.arithmetic for each in OTHERS)}. A dash stands where no share matters: of "
+        "the plain trunk, and where launches bound the forward, whose time is assumed too."
     )
     if any(row["dtype"] == "float32" for row in found):
         print(
@@ -250,7 +257,7 @@ def _show(found: Sequence[dict[str, object]]) -> None:
         print(
             line.format(
                 row["gpu"], row["architecture"], row["batch"], row["path"], row["placement"],
-                milliseconds, floor, more, f"{least} to {most}",
+                milliseconds, floor, more, "-" if least == most else f"{least} to {most}",
             )
         )  # fmt: skip
 

@@ -8,6 +8,8 @@ import pandas as pd
 
 from bench.documents.gpu import cubins, emulated, predicted
 from bench.documents.sources import PUBLISHED
+from bench.measure.cubins import MOST_REGISTERS
+from se_models.fused.cuda.launch import THREADS
 
 ROOT = Path(__file__).parents[3]
 
@@ -29,7 +31,15 @@ def test_kernels_are_told_by_architecture_and_dtype() -> None:
     assert cells == ["`tail_pixels<wide>`", "24/30", "25/31", "256", "2 to 3", "1"]
     assert text.startswith("By NVRTC 13.0.88: ")
     assert "for maps of float32/float16" in text
+    assert "least to most over dtypes and architectures" in text
     assert "Over all 4 compiled kernels 8 bytes" in text
+
+
+def test_the_page_tells_the_registers_that_are_allowed() -> None:
+    """Those that the tests of compiled kernels hold them to, and how many of a multiprocessor's."""
+    page = (ROOT / "docs" / "gpu.md").read_text(encoding="utf-8")
+    assert f"more than {MOST_REGISTERS} registers: four blocks of {THREADS} threads" in page
+    assert 4 * THREADS * MOST_REGISTERS == 65_536
 
 
 def test_errors_stand_by_operator_and_dtype() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -197,6 +199,53 @@ def test_the_command_says_that_it_predicts(
     assert main(arguments) == 0
     assert capsys.readouterr().out.startswith("PREDICTED, not measured")
     assert set(pd.read_csv(tmp_path / PREDICTED)["gpu"]) == {"T4"}
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    """As head: no word on stderr, and the exit code is that of success."""
+    command = [sys.executable, "-m", "bench.measure.predict", "--gpu", "T4", "--batch", "1",
+               "--architecture", "resnet18"]  # fmt: skip
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
+
+
+def test_a_range_of_no_width_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where launches bound a forward no share matters, and the same number twice looks certain."""
+    for batch in ("1", "256"):
+        assert main(["--gpu", "RTX 3090", "--architecture", "resnet18", "--batch", batch]) == 0
+    shown = capsys.readouterr().out
+    assert "A dash stands where no share matters" in shown
+    small, large = (
+        line for line in shown.splitlines() if " eager " in line and " standard " in line
+    )
+    assert small.endswith(" -")
+    assert " to " in large
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["RTX 3090", "RTX 4090"])
+@pytest.mark.parametrize("architecture", ["resnet18", "resnet50", "resnet101"])
+def test_the_batch_that_is_published_changes_little(name: str, architecture: Architecture) -> None:
+    """As the page says of 1,024 images in the place of 256."""
+
+    def overhead_pct(batch: int) -> float:
+        plain, ours = (
+            Trial(Variant(architecture, SEConfig(each)), Workload("cuda", "float16", batch=batch),
+                  RunPath())
+            for each in ("none", "standard")
+        )  # fmt: skip
+        took_s = [forecast(each, known_gpus()[name]).latency_s for each in (plain, ours)]
+        return 100 * (took_s[1] / took_s[0] - 1)
+
+    assert abs(overhead_pct(1024) - overhead_pct(256)) < 0.3
+    page = (ROOT / "docs" / "gpu.md").read_text(encoding="utf-8")
+    assert "changes by less than 0.3 percentage points" in page
 
 
 @pytest.mark.parametrize("batch", ["0", "-3", "1.5"])
