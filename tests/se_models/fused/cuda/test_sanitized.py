@@ -12,7 +12,7 @@ import torch
 from se_models.fused.cuda.compiler import FOLDER
 from se_models.fused.cuda.maps import DTYPES
 from tests.se_models.fused.cuda.emulator import SCHEDULES, Sanitizer, Schedule, run
-from tests.se_models.fused.cuda.work import cases, every_case, work
+from tests.se_models.fused.cuda.work import Work, cases, every_case, work
 from tests.se_models.fused.maps import TOLERANCE, off
 
 pytestmark = [pytest.mark.kernels, pytest.mark.timeout(400)]
@@ -26,6 +26,11 @@ SHAPES: dict[Sanitizer, list[tuple[int, int, int, int]]] = {
 }
 
 
+def work_for(sanitizer: Sanitizer, dtype: torch.dtype) -> Work:
+    """What it is given; where an operand lies makes no race."""
+    return work(SHAPES[sanitizer], dtype, odd_operands=sanitizer == "address")
+
+
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("sanitizer", ["address", "thread"])
@@ -36,7 +41,7 @@ def test_sanitizers_find_nothing(
 
     Whatever each instance may be given was given to it.
     """
-    made = work(SHAPES[sanitizer], dtype)
+    made = work_for(sanitizer, dtype)
     ran = run(made.launches, sanitizer, schedule=schedule, seed=seed)
     assert (ran.code, ran.said) == (0, "")
     for found, exact in made.checks:
@@ -111,8 +116,12 @@ def test_a_planted_bug_is_caught(bug: Bug, tmp_path: Path) -> None:
     text = file.read_text()
     assert text.count(bug.right) == 1
     file.write_text(text.replace(bug.right, bug.wrong))
-    made = work(SHAPES[bug.sanitizer], torch.float32)
-    ran = run(made.launches, bug.sanitizer, source=source)
+    launches = work_for(bug.sanitizer, torch.float32).launches
+    if (
+        bug.file == "excite.cuh"
+    ):  # all others run the same code as without the bug, for half a minute
+        launches = [each for each in launches if each.kernel.startswith("excite")]
+    ran = run(launches, bug.sanitizer, source=source)
     assert ran.code != 0
     assert bug.told in ran.said
 
@@ -124,6 +133,6 @@ def test_shared_memory_starts_as_no_number(tmp_path: Path) -> None:
     file = source / "teams.cuh"
     barrier = next(bug for bug in BUGS if bug.name == "a missing barrier")
     file.write_text(file.read_text().replace(barrier.right, barrier.wrong))
-    made = work(SHAPES["address"], torch.float32)
+    made = work_for("address", torch.float32)
     run(made.launches, "address", source=source)
     assert any(found.isnan().any() for found, _exact in made.checks)
