@@ -120,6 +120,10 @@ class FusedResNet(Twin):
 
     def _features(self, x: Tensor) -> Tensor:
         """What the last block puts out: its map ``(B, C, H, W)``, or means of that ``(B, C)``."""
+        if torch.compiler.is_compiling() and x.device.type == "cpu":
+            # Inductor packs convolutions for this layout, but calls operators of ours in the one
+            # that it has traced: from another, maps would be laid out anew around each of them.
+            x = x.contiguous(memory_format=torch.channels_last)
         given = self._stem(x)
         for block in self.blocks:
             given = block(given)

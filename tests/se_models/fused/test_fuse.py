@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
+from collections.abc import Callable
 from itertools import cycle
 from typing import Any
 
@@ -250,3 +251,26 @@ def test_it_compiles(deep: bool, placement: Any, trunk: Any, deep_trunk: Any) ->
     compiled = torch.compile(fuse(model), fullgraph=True)
     exact = copy.deepcopy(model).double()
     assert off(compiled, exact, torch.randn(2, 3, 64, 64)) < 1e-5
+
+
+@torch.no_grad()
+def test_a_compiler_is_given_channels_last(trunk: Any) -> None:
+    """Whatever the images are: operators are called in the layout that was traced."""
+    traced: list[torch.fx.GraphModule] = []
+
+    def backend(graph: torch.fx.GraphModule, _given: object) -> Callable[..., Any]:
+        traced.append(graph)
+        return graph.forward
+
+    torch.compiler.reset()
+    twin = fuse(with_se(trunk, SEConfig()).eval())
+    torch.compile(twin, fullgraph=True, backend=backend)(torch.randn(1, 3, 64, 64))
+    (graph,) = traced
+    maps = [
+        argument.meta["example_value"]
+        for node in graph.graph.nodes if str(node.target).startswith("se_models.")
+        for argument in node.all_input_nodes
+    ]  # fmt: skip
+    maps = [each for each in maps if each.dim() == 4]
+    assert maps
+    assert all(each.is_contiguous(memory_format=torch.channels_last) for each in maps)
