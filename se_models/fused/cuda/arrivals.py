@@ -15,10 +15,12 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from se_models.fused.cuda.launch import MOST_BLOCKS
+
 ByStream = dict[tuple[int, int], Tensor]
 
-# Of images, or groups of images, that one launch takes.
-COUNTERS = 1024
+# One for each group of images that a launch takes, of which a grid has no more: 256 KiB.
+COUNTERS = MOST_BLOCKS[1]
 
 
 class Arrivals:
