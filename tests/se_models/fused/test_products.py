@@ -51,6 +51,21 @@ def test_which_convolutions_are_products(conv: nn.Conv2d, is_one: bool) -> None:
     assert called["se_models.scale.default"] == (not is_one)
 
 
+@pytest.mark.parametrize(("capability", "widest"), [("AVX512", 64), ("AVX2", 32)])
+@pytest.mark.parametrize("outputs", [40, 48, 64, 96, 128])
+def test_blocks_suit_the_cpu(
+    outputs: int, capability: str, widest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are narrower with fewer registers, and what comes out is the same."""
+    x, conv = drawn(2, 19, 6, 5), nn.Conv2d(19, outputs, 1).requires_grad_(False)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    product = ours.PointwiseConvolution(conv.weight, conv.bias, 1)
+    block = {40: 40, 48: 48, 64: widest, 96: 32, 128: widest}[outputs]
+    assert product._weight.shape == (outputs // block, 19, block)
+    assert torch.equal(product.plain_weight(), conv.weight)
+    assert off(product(x), conv.double()(x.double())) <= TOLERANCE
+
+
 def test_with_nothing_to_take_along_only_one_image_is_a_product() -> None:
     """For several it gains nothing over oneDNN's convolution."""
     folded = FoldedConv(nn.Conv2d(16, 64, 1), None, kinds=KINDS)
