@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,19 +145,23 @@ def to_onnx(model: nn.Module, example: Tensor, *, any_batch: bool = True) -> byt
 def _kept_if_right(path: Path) -> Iterator[Path]:
     """A draft beside ``path``, which takes its place unless an exception ends the block.
 
-    Then a file that lies there is an older one, and a note of the exception says so.
+    Then folders that were made for it go again. A file that lies there is an
+    older one, and a note of the exception says so.
     """
+    made = [folder for folder in path.parents if not folder.exists()]  # the innermost first
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield draft
         draft.replace(path)
     except BaseException as error:  # Ctrl-C, too
+        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # somebody else may have put something there
+            for folder in made:
+                folder.rmdir()
         if path.exists():
             error.add_note(f"what lies at {path} is an older file, as it was")
         raise
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _given(model: ResNet, stage: str | None, batch: int, size: int) -> Tensor:

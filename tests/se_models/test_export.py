@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +12,6 @@ import onnxruntime
 import pytest
 import torch
 
-import se_models
 import se_models.export as exporting
 from se_models import ARCHITECTURES, PLACEMENTS, SEConfig, with_se
 from se_models.__main__ import main
@@ -69,45 +67,25 @@ def test_every_architecture_exports(architecture: str, tmp_path: Path) -> None:
     assert path.exists()
 
 
-def test_the_command_tells_the_difference(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """And what the input is; a state dict goes in, of whatever SE."""
-    config = SEConfig("post", 8, (3, 4), "last", min_hidden=48, bias=False)
-    model = se_models.resnet18(se=config, num_classes=4)
-    state = tmp_path / "state.pt"
-    torch.save(model.state_dict(), state)
-    path = tmp_path / "layer3.onnx"
-    code = main([
-        "export", str(path), "--placement", "post", "--reduction", "8", "--stages", "3+layer4",
-        "--blocks", "last", "--min-hidden", "48", "--no-bias", "--part", "layer3", "--size", "64",
-        "--classes", "4", "--state-dict", str(state),
-    ])  # fmt: skip
-    said = capsys.readouterr().out
-    assert code == 0
-    assert f"{path}: input (batch, 128, 8, 8)" in said
-    assert "onnxruntime differs from PyTorch by " in said
-    assert "at 5 images" in said
-
-
 def test_a_wrong_file_is_not_kept(
     trunk: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor is what was there before touched, and a note says whose file that is."""
-    path = tmp_path / "model.onnx"
+    """Nor folders for it; nor is what was there before touched, and a note says whose that is."""
+    path = tmp_path / "new" / "newer" / "model.onnx"
     monkeypatch.setattr(exporting, "to_onnx", lambda module, example: b"draft")
     monkeypatch.setattr(exporting, "_difference", lambda draft, module, given: 2e-4)
     with pytest.raises(ExportError, match=r"differs from the model by 0\.0002") as failed:
         export(trunk, path, size=64)
     assert not hasattr(failed.value, "__notes__")
     assert not list(tmp_path.iterdir())
+    path.parent.mkdir(parents=True)
     path.write_text("an older file")
     monkeypatch.setattr(exporting, "_difference", lambda draft, module, given: float("nan"))
     with pytest.raises(ExportError) as failed:
         export(trunk, path, size=64)
     assert failed.value.__notes__ == [f"what lies at {path} is an older file, as it was"]
     assert path.read_text() == "an older file"
-    assert list(tmp_path.iterdir()) == [path]
+    assert list(path.parent.iterdir()) == [path]
 
 
 def with_head(trunk: Any, value: float) -> Any:
@@ -159,49 +137,6 @@ def test_an_output_that_is_not_finite_is_named(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("path", [".", "a folder"])
-def test_a_folder_is_no_file(
-    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Told before anything is made, and before anything else is said."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "a folder").mkdir()
-    assert main(["export", path, "--size", "64"]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.endswith(f"error: file must be the path of a file, got {path}\n")
-
-
-@pytest.mark.parametrize(
-    ("error", "code", "told"),
-    [
-        (RuntimeError("it does not work"), 1, "it does not work"),
-        (KeyboardInterrupt(), 130, "interrupted; no file was written"),
-    ],
-    ids=["failed", "interrupted"],
-)
-def test_the_command_tells_whose_file_lies_there(
-    error: BaseException,
-    code: int,
-    told: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """In the same line as what went wrong."""
-    path = tmp_path / "model.onnx"
-    path.write_text("an older file")
-
-    def fail(*_given: object) -> bytes:
-        raise error
-
-    monkeypatch.setattr(exporting, "to_onnx", fail)
-    assert main(["export", str(path), "--size", "64"]) == code
-    assert capsys.readouterr().err == (
-        f"python -m se_models export: {told}; what lies at {path} is an older file, as it was\n"
-    )
-
-
 def test_what_rounding_explains_is_asked_of_no_good_file(
     trunk: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,77 +171,6 @@ def test_a_file_may_differ_by_what_rounding_explains(
         with pytest.raises(ExportError, match=f"differs from the model by {difference:.2g}"):
             export(trunk, path, size=64)
     assert path.exists() == (limit is not None)
-
-
-@pytest.mark.parametrize(
-    ("flags", "told"),
-    [
-        (["--reduction", "0"], "reduction must be a positive integer, got 0"),
-        (["--size", "32"], "size must be 33 or more, got 32"),
-        (["--blocks", "2"], "blocks must exist in every chosen stage: layer1 of this model has"),
-        (["--min-hidden", "0"], "min_hidden must be a positive integer, got 0"),
-        (["--stages", "5"], "stages must be a non-empty selection of 1 to 4"),
-        (["--classes", "0"], "classes must be a positive integer, got 0"),
-        (["--weights", "NONE"], "weights must be a name of torchvision's for resnet18, got 'NONE'"),
-        (["--weights", "DEFAULT", "--classes", "7"], "'num_classes' expected value 1000 but got 7"),
-    ],
-)
-def test_wrong_usage_is_told_in_a_line(
-    flags: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """With code 2, and no file."""
-    assert main(["export", str(tmp_path / "x.onnx"), *flags]) == 2
-    said = capsys.readouterr()
-    assert told in said.err
-    assert said.err.count("\n") == 1
-    assert said.out == ""
-    assert not list(tmp_path.iterdir())
-
-
-def no_torch_file(path: Path) -> None:
-    path.write_text("hello")
-
-
-def an_empty_file(path: Path) -> None:
-    path.touch()
-
-
-def code(path: Path) -> None:
-    torch.save({"conv1.weight": print}, path)
-
-
-def a_tensor(path: Path) -> None:
-    torch.save(torch.ones(2), path)
-
-
-def another_model(path: Path) -> None:
-    torch.save({"weight": torch.ones(2)}, path)
-
-
-@pytest.mark.parametrize(
-    ("write", "told"),
-    [
-        (no_torch_file, "must be a file of tensors alone that torch.save wrote, got "),
-        (an_empty_file, "must be a file of tensors alone that torch.save wrote, got "),
-        (code, "must be a file of tensors alone that torch.save wrote, got "),
-        (a_tensor, "must be of the model that is asked for: Expected state_dict to be dict-like"),
-        (another_model, "must be of the model that is asked for: .* Missing key"),
-    ],
-)
-def test_a_bad_state_dict_is_told_in_a_line(
-    write: Any, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """With code 2; a file that is not there has code 1."""
-    state = tmp_path / "state.pt"
-    arguments = ["export", str(tmp_path / "x.onnx"), "--size", "64", "--state-dict", str(state)]
-    assert main(arguments) == 1
-    assert capsys.readouterr().err.count("\n") == 1
-    write(state)
-    assert main(arguments) == 2
-    said = capsys.readouterr().err
-    assert re.search(f"error: state-dict {told}", said)
-    assert said.count("\n") == 1
-    assert not (tmp_path / "x.onnx").exists()
 
 
 def test_other_dtypes_are_refused(trunk: Any, tmp_path: Path) -> None:
