@@ -45,6 +45,8 @@ def title(data: pd.DataFrame) -> str:
         return "What SE costs, by placement and reduction ratio"
     placement, ratio = _spread(data, "placement"), _spread(data, "reduction")
     if placement is None and ratio is None:
+        if claims.extremes(data) is not None:
+            return "Single variants differ; neither placement nor ratio alone moves the cost"
         return "Neither placement nor ratio measurably moves the cost"
     if placement is None:
         return f"The ratio moves the cost by {ratio:.1f} points, placement not measurably"

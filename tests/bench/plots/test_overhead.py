@@ -166,6 +166,17 @@ class TestHeatmap:
         noisy = heatmap.title(data.assign(noise_high_pct=9.0))
         assert noisy == "Neither placement nor ratio measurably moves the cost"
 
+    def test_title_tells_single_variants_from_their_sides(self) -> None:
+        """The cheapest cell and the dearest may be apart where no placement and no ratio is."""
+        frame = with_overhead(
+            few("none", "pre-r4", "pre-r16", "standard-r4", "standard-r16"),
+            pre_r4=(6.0, 5.8, 6.2), standard_r4=(5.0, 4.8, 5.2),
+            pre_r16=(5.0, 4.8, 5.2), standard_r16=(5.5, 5.3, 5.7),
+        )  # fmt: skip
+        assert heatmap.title(heatmap.data(frame)) == (
+            "Single variants differ; neither placement nor ratio alone moves the cost"
+        )
+
     def test_cell_without_interval_is_hollow(self) -> None:
         """It says so, in white, and so does not shade the map as a finding would."""
         frame = with_overhead(
