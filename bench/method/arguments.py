@@ -124,7 +124,10 @@ def _add_plugin(commands: _Commands) -> None:
     added = _command(commands, "plugin", _PLUGIN, _PLUGIN_EXAMPLES,
                      "measure what the pytest plugin makes of equal models", COMMITTED)  # fmt: skip
     _add_number(added, "--pairs", 20, "of sessions under each load, at least two for an answer")
-    _add_number(added, "--models", 4, "equal ones in a session")
+    added.add_argument(
+        "--models", type=_several, default=4, metavar="N",
+        help="equal ones in a session, two or more to differ (default: %(default)s)",
+    )  # fmt: skip
     added.add_argument(
         "--seconds", type=seconds, default="1.5s", metavar="TIME",
         help="how long a session measures each of them (default: %(default)s)",
@@ -220,6 +223,13 @@ def _add_threads(added: argparse.ArgumentParser) -> None:
         help="threads of a forward (default: physical cores within the CPU quota, here "
         "%(default)s)",
     )  # fmt: skip
+
+
+def _several(text: str) -> int:
+    count = positive_integer(text)
+    if count < 2:
+        raise argparse.ArgumentTypeError(f"must be 2 or more, got {count}")
+    return count
 
 
 def _lengths(text: str) -> tuple[float, ...]:

@@ -159,6 +159,13 @@ def test_spreads_are_of_ratios_to_a_sessions_first_benchmark(
     assert "(**no**)" in markdown(swapped)
 
 
+def test_one_copy_alone_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """It has nothing to differ from."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["plugin", "--models", "1"])
+    assert "argument --models: must be 2 or more, got 1" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_real_sessions_leave_medians_of_every_copy(tmp_path: Path) -> None:
     """Of pytest-benchmark itself, both ways."""
