@@ -50,7 +50,7 @@ def over_trunk(rows: pd.DataFrame) -> pd.DataFrame:
 
     def line(own: pd.DataFrame) -> dict[str, str]:
         measured = own[own["noise_pct"].notna()]
-        control = _cell(measured.iloc[0], "noise") if len(measured) else _UNKNOWN
+        control = overhead_cell(measured.iloc[0], "noise") if len(measured) else _UNKNOWN
         return {CONTROL: control, **_placements(own, "overhead")}
 
     return _lines(rows, line)
@@ -70,7 +70,7 @@ def over_eager(rows: pd.DataFrame) -> pd.DataFrame:
         elif own["path"].iloc[0] == _EAGER:
             cell = "0"
         else:
-            cell = _cell(trunk.iloc[0], "vs_eager")
+            cell = overhead_cell(trunk.iloc[0], "vs_eager")
         return {TRUNK: cell, **_placements(own, "vs_eager")}
 
     return _lines(rows, line)
@@ -111,6 +111,20 @@ def percentage(found: Interval, *, is_disturbed: bool) -> str:
     """With the ends of its interval, unless nothing bounds it, and marked if it is disturbed."""
     estimate = f"{found.estimate:+.1f}{' (!)' if is_disturbed else ''}"
     return f"{estimate} [{found.low:+.1f}, {found.high:+.1f}]" if found.is_bounded else estimate
+
+
+def overhead_cell(row: pd.Series, quantity: str) -> str:
+    """A percentage with its interval; the status where there is none.
+
+    Args:
+        row: of a table of trials.
+        quantity: of which it has the estimate and both ends: ``overhead``, ``noise``, ``vs_eager``.
+    """
+    names = [f"{quantity}{end}_pct" for end in ("", "_low", "_high")]
+    value, low, high = row[names].astype(float)  # of which those that are missing may be None
+    if pd.isna(value):
+        return str(row["status"])
+    return percentage(Interval(value, low, high), is_disturbed=is_disturbed(row))
 
 
 def called_and_held(rows: pd.DataFrame) -> pd.DataFrame:
@@ -161,7 +175,9 @@ def _lines(rows: pd.DataFrame, line: Callable[[pd.DataFrame], dict[str, str]]) -
 
 def _placements(rows: pd.DataFrame, quantity: str) -> dict[str, str]:
     """A percentage for every placement."""
-    return _each(rows, lambda found: _cell(found.iloc[0], quantity) if len(found) else _UNKNOWN)
+    return _each(
+        rows, lambda found: overhead_cell(found.iloc[0], quantity) if len(found) else _UNKNOWN
+    )
 
 
 def _each(rows: pd.DataFrame, cell: Callable[[pd.DataFrame], str]) -> dict[str, str]:
@@ -194,12 +210,3 @@ def _first(rows: pd.DataFrame, column: str) -> float:
 
 def _text(value: float, form: str) -> str:
     return _UNKNOWN if pd.isna(value) else format(value, form)
-
-
-def _cell(row: pd.Series, quantity: str) -> str:
-    """A percentage with its interval; the status where there is none."""
-    names = [f"{quantity}{end}_pct" for end in ("", "_low", "_high")]
-    value, low, high = row[names].astype(float)  # of which those that are missing may be None
-    if pd.isna(value):
-        return str(row["status"])
-    return percentage(Interval(value, low, high), is_disturbed=is_disturbed(row))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from bench.path_matrix import REDUCTION
+from bench.path_matrix import REDUCTION, overhead_cell
+from bench.table import is_disturbed
 from bench.trial import Path
 from se_models.config import PLACEMENTS, SEConfig
 
@@ -52,12 +53,13 @@ def _line(path: str, rows: pd.DataFrame) -> dict[str, str]:
     published = {SEConfig(name, REDUCTION).label for name in PLACEMENTS if name != "none"}
     variants = rows[rows["se"].isin(published)]
     measured = variants[variants["overhead_pct"].notna()].sort_values("overhead_pct")
+    sound = measured[~measured.apply(is_disturbed, axis=1).astype(bool)]
     return {
         "path": path,
         "trunk": _over_eager(path, trunk),
         f"{_PUBLISHED} %": _overhead(measured[measured["se"] == _PUBLISHED]),
-        _CHEAPEST: _cheapest(measured) if len(measured) else _status(rows),
-        f"{_CHEAPEST} %": _overhead(measured),
+        _CHEAPEST: _status(rows) if measured.empty else _cheapest(sound),
+        f"{_CHEAPEST} %": _overhead(sound),
         "prepare s": _shown(rows["prepare_s"].median(), "{:.1f}"),
         "off": _shown(rows["wrong_by"].max(), "{:.1e}"),
     }
@@ -79,25 +81,18 @@ def _ratio(pct: float) -> str:
 
 
 def _overhead(rows: pd.DataFrame) -> str:
-    """Of the first row, with its interval if it has one."""
-    if rows.empty:
-        return ""
-    row = rows.iloc[0]
-    if pd.isna(row["overhead_low_pct"]):
-        return f"{row['overhead_pct']:+.1f}"
-    return (
-        f"{row['overhead_pct']:+.1f} [{row['overhead_low_pct']:+.1f}, "
-        f"{row['overhead_high_pct']:+.1f}]"
-    )
+    """Of the first row, with its interval if it has one, marked if it was disturbed."""
+    return "" if rows.empty else overhead_cell(rows.iloc[0], "overhead")
 
 
-def _cheapest(measured: pd.DataFrame) -> str:
+def _cheapest(sound: pd.DataFrame) -> str:
     """The placement of least overhead; an equals sign where others may be as cheap.
 
-    What has no interval, of a single process, may be as cheap as anything.
+    Nobody knows so of what was measured in a breakdown, and it is not among these. What has no interval, of a single process, may be as cheap as anything.
     """
-    least = measured.iloc[0]
-    others = measured.iloc[1:]
+    if sound.empty:
+        return ""
+    least, others = sound.iloc[0], sound.iloc[1:]
     # A negation, for no comparison with a missing end holds.
     ties = (~(others["overhead_low_pct"] > least["overhead_high_pct"])).any()
     return f"{least['placement']}{'=' if ties else ''}"

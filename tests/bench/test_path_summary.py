@@ -63,6 +63,31 @@ def test_a_path_is_a_line() -> None:
     assert fused["cheapest %"].startswith("+")
 
 
+def test_what_was_disturbed_is_marked_and_never_the_cheapest() -> None:
+    """As in every other table."""
+    frame = table()
+    published = (frame["se"] == "standard-r16") & (frame["path"] == "fused")
+    frame.loc[published, "overhead_pct"] = -50.0
+    frame.loc[published, "disturbed"] = True
+    _, fused = by_path(frame).to_dict("records")
+    assert fused["standard-r16 %"].startswith("-50.0 (!) [")
+    assert fused["cheapest"].startswith("identity")
+    frame["disturbed"] = True
+    assert {line["cheapest"] for line in by_path(frame).to_dict("records")} == {""}
+
+
+def test_the_worst_output_and_the_middle_of_preparing_are_told() -> None:
+    """Whichever rows they are of."""
+    frame = table()
+    own = frame.index[frame["path"] == "fused"]
+    frame.loc[own[0], "wrong_by"] = 4e-6
+    frame.loc[own[1], "wrong_by"] = 1e-8
+    frame.loc[own[0], "prepare_s"] = 60.0
+    frame.loc[own[1], "prepare_s"] = 0.01
+    _, fused = by_path(frame).to_dict("records")
+    assert (fused["prepare s"], fused["off"]) == ("0.2", "4.0e-06")
+
+
 def test_se_as_published_is_that_and_no_other() -> None:
     """A variant of another least width, however cheap, stands for nothing here."""
     frame = table()
