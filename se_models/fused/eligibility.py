@@ -14,6 +14,8 @@ from se_models.squeeze_excitation import SqueezeExcitation
 BASIC = (BasicBlock, SEBasicBlock)
 BOTTLENECK = (Bottleneck, SEBottleneck)
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+# What a subclass would have to override to compute something else.
+_RUN_BY = ("forward", "_forward_impl", "__call__", "_wrapped_call_impl", "_call_impl")
 # Parts of a model that twins call, whatever they are.
 _CALLED = ("avgpool", "fc")
 _OF_ANY_MODULE = frozenset(dir(nn.Module)) - {"forward"}
@@ -28,11 +30,12 @@ def check(model: object) -> None:
     if not isinstance(model, ResNet):
         raise ValueError(f"model must be a torchvision ResNet, got a {type(model).__name__}")
     kind = type(model)
-    if kind.forward is not ResNet.forward or kind._forward_impl is not ResNet._forward_impl:
-        raise ValueError(
-            "model must run as torchvision's ResNet does, got a "
-            f"{kind.__name__} with a forward of its own"
-        )
+    for method in _RUN_BY:
+        if getattr(kind, method) is not getattr(ResNet, method):
+            raise ValueError(
+                "model must run as torchvision's ResNet does, got a "
+                f"{kind.__name__} with a {method} of its own"
+            )
     _check_methods(model)
     _check_hooks(model)
     devices = sorted({str(tensor.device) for tensor in model.parameters()})

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from se_models.fused import operators
-from se_models.fused.packed import PackedConvolution, can_pack
+from se_models.fused.packed import PackedConvolution, can_pack, is_traced
 from se_models.fused.pointwise import PointwiseConvolution, can_take_along, is_blocked
 from se_models.fused.shapes import wide
 
@@ -126,7 +126,7 @@ class FoldedConv(nn.Module):
         weight = self.weight  # once, for another thread may let go of it
         if weight is not None:
             return weight
-        if torch.compiler.is_compiling():
+        if is_traced():
             raise RuntimeError(
                 "a twin with keep_state=False has let go of its plain weights when it ran: "
                 "compile or export one that has not run, or one that keeps the state"

@@ -27,8 +27,8 @@ out is channels_last. Their kernels are for float32 on the CPU alone.
 A gate may belong to another channel than the means it follows from: the first
 layer may hold a convolution that stands between. What is not given is 1 where it
 would multiply and 0 where it would add. The tails' trailing underscore says that
-they work in place, and x may not overlap with any other argument: with a shortcut
-that is refused. A feature map has the shape ``(B, C, H, W)`` and any layout.
+they work in place, and x may not overlap with any other argument: a shortcut that
+would be written over before it is read is refused. A feature map has the shape ``(B, C, H, W)`` and any layout.
 Means, gates, factors and biases are float32, for maps of half precision too,
 and float64 for maps of float64; weights are of the map's dtype. Kernels take a tail's means of
 what it leaves before that is rounded to the map's dtype.
@@ -50,7 +50,12 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.flop_counter import register_flop_formula
 
-from se_models.fused.refusals import refuse_no_units, refuse_overlap, without_derivatives
+from se_models.fused.refusals import (
+    refuse_misfits,
+    refuse_no_units,
+    refuse_overlap,
+    without_derivatives,
+)
 from se_models.fused.shapes import LAYERS, SHAPES, layout_of, wide
 
 NAMESPACE = "se_models"
@@ -147,9 +152,26 @@ def _excite_scale(x: Tensor, squeezed: Tensor, *layers: Tensor | None) -> Tensor
 
 
 @_reference("tail_")
-def _tail(x: Tensor, *others: Tensor | None) -> None:
+def _tail(
+    x: Tensor,
+    shortcut: Tensor | None,
+    gate: Tensor | None,
+    bias: Tensor | None,
+    shortcut_gate: Tensor | None,
+) -> None:
+    refuse_misfits(x, shortcut, {"gate": gate, "shortcut_gate": shortcut_gate}, {"bias": bias})
+    if shortcut is not None:
+        refuse_overlap(x, shortcut)
+    others = (_apart(x, each) for each in (shortcut, gate, bias, shortcut_gate))
     _add_to_product(x, *others)
     x.relu_()
+
+
+def _apart(x: Tensor, other: Tensor | None) -> Tensor | None:
+    """A copy of ``other`` if it lies in the same memory as ``x``, which is written over."""
+    if other is None or other.untyped_storage().data_ptr() != x.untyped_storage().data_ptr():
+        return other
+    return other.clone()
 
 
 def _add_to_product(
@@ -160,14 +182,11 @@ def _add_to_product(
     shortcut_gate: Tensor | None,
 ) -> None:
     """All of a tail but its ReLU, in place."""
-    if shortcut is not None:
-        refuse_overlap(x, shortcut)
     if gate is not None:
         x.mul_(_over_pixels(gate, x))
     if bias is not None:
         x.add_(_over_pixels(bias[None], x))
-    if shortcut_gate is not None:
-        assert shortcut is not None
+    if shortcut is not None and shortcut_gate is not None:
         x.addcmul_(shortcut, _over_pixels(shortcut_gate, x))
     elif shortcut is not None:
         x.add_(shortcut)
@@ -206,6 +225,7 @@ def _pointwise(
     taken = x if x_gate is None else x * _over_pixels(x_gate, x)
     summand = None if bias is None else bias.to(x.dtype)
     y = F.conv2d(taken, kernel, summand, stride).contiguous(memory_format=torch.channels_last)
+    refuse_misfits(y, shortcut, {"gate": gate, "shortcut_gate": shortcut_gate}, {"shift": shift})
     _add_to_product(y, shortcut, gate, shift, shortcut_gate)
     return y.relu_() if relu else y
 

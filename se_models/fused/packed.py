@@ -89,11 +89,17 @@ class PackedConvolution:
         return self._kept.get_or_make((*x.shape, *x.stride()), packed)
 
 
+def is_traced() -> bool:
+    """Whether a compiler, an exporter or `torch.jit.trace` notes what is called."""
+    return torch.compiler.is_compiling() or bool(
+        torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    )
+
+
 def can_pack(x: Tensor) -> bool:
     """Whether a convolution of ``x`` may use packed weights here and now."""
     return (
-        not torch.compiler.is_compiling()  # first, for a trace would hold the questions below
-        and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        not is_traced()  # first, for a trace would hold the questions below
         and x.is_cpu
         and x.dtype == torch.float32
         and type(x) is Tensor

@@ -1,5 +1,5 @@
-"""What fused operators refuse on any device: derivatives, layers without hidden units, and to write
-over what they read.
+"""What fused operators refuse on any device: derivatives, layers without hidden units, operands
+that do not fit, and to write over what they read.
 
 The CPU's kernels refuse the same by themselves (``cpu/gradients.h``, ``cpu/excite.h``,
 ``cpu/tail.h``).
@@ -7,13 +7,15 @@ The CPU's kernels refuse the same by themselves (``cpu/gradients.h``, ``cpu/exci
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
+
+from se_models.fused.shapes import wide
 
 
 def has_tangent(x: Tensor) -> bool:
@@ -64,6 +66,38 @@ def refuse_no_units(weight1: Tensor) -> None:
     """
     if weight1.shape[0] < 1:
         raise ValueError(f"weight1 must have at least one hidden unit, got {weight1.shape[0]}")
+
+
+def refuse_misfits(
+    x: Tensor,
+    shortcut: Tensor | None,
+    of_each_image: Mapping[str, Tensor | None],
+    of_all: Mapping[str, Tensor | None],
+) -> None:
+    """Refuse what does not fit the map that a tail works on, and what torch would stretch to it.
+
+    Args:
+        x: the map, ``(B, C, H, W)``.
+        shortcut: what is added to it.
+        of_each_image: by its name, what has a value for each channel of each image, ``(B, C)``.
+        of_all: what has one for each channel, ``(C,)``.
+
+    Raises:
+        ValueError: naming the argument, its rule and what it is.
+    """
+    if x.dim() != 4:
+        raise ValueError(f"x must have the shape (B, C, H, W), got {tuple(x.shape)}")
+    if shortcut is None and of_each_image.get("shortcut_gate") is not None:
+        raise ValueError("shortcut_gate must come with a shortcut")
+    rules = [("shortcut", shortcut, x.shape, x.dtype)]
+    rules += [(name, each, x.shape[:2], wide(x.dtype)) for name, each in of_each_image.items()]
+    rules += [(name, each, x.shape[1:2], wide(x.dtype)) for name, each in of_all.items()]
+    for name, given, shape, dtype in rules:
+        if given is not None and (given.shape, given.dtype) != (shape, dtype):
+            raise ValueError(
+                f"{name} must have the shape {tuple(shape)} and be of {dtype}, "
+                f"got {tuple(given.shape)} of {given.dtype}"
+            )
 
 
 def refuse_overlap(x: Tensor, shortcut: Tensor) -> None:

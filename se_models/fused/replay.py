@@ -23,6 +23,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from se_models.fused.latest import KINDS, Latest
+from se_models.fused.packed import is_traced
 
 Forward = Callable[[Tensor], Tensor]
 
@@ -84,12 +85,11 @@ class Replays:
 def _can_replay(x: Tensor) -> bool:
     """Whether nobody looks at how ``x`` is computed on, on a device where Python's work tells."""
     return (
-        not torch.compiler.is_compiling()  # first, for a trace would hold the questions below
+        not is_traced()  # first, for a trace would hold the questions below
         and x.is_cpu
         and type(x) is Tensor
         and not is_in_torch_dispatch_mode()
         and not torch.is_autocast_enabled("cpu")
-        and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
         and bool(torch.backends.mkldnn.enabled)  # or the calls would be others
     )
 

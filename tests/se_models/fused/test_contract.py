@@ -153,6 +153,41 @@ def test_what_does_not_fit_is_refused(operator: Any, arguments: Any, told: str) 
 
 
 @pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"x": torch.ones(2, 3)}, "x must have the shape"),
+        ({"shortcut": torch.ones(2, 3, 1, 1)}, "shortcut must"),
+        ({"shortcut": torch.ones(2, 3, 4, 4).double()}, "shortcut must"),
+        ({"gate": torch.ones(1, 3)}, "gate must have the shape"),
+        ({"gate": torch.ones(2, 3).double()}, "gate must"),
+        ({"bias": torch.ones(1)}, "bias must have the shape"),
+        ({"shortcut_gate": torch.ones(2, 3)}, "shortcut_gate must come with a shortcut"),
+    ],
+)
+@pytest.mark.parametrize(
+    "by", [lambda name: getattr(torch.ops.se_models, name), REFERENCES.get], ids=["kernel", "plain"]
+)
+def test_what_torch_would_stretch_is_refused(
+    by: Callable[[str], Any], given: dict[str, Tensor], told: str
+) -> None:
+    """By kernels, and by what runs in their place, which would broadcast or cast."""
+    tail = {"x": torch.ones(2, 3, 4, 4)} | dict.fromkeys(["shortcut", "gate", "bias"]) | given
+    arguments = (
+        tail["x"],
+        tail["shortcut"],
+        tail["gate"],
+        tail["bias"],
+        given.get("shortcut_gate"),
+    )
+    with pytest.raises((RuntimeError, ValueError), match=told):
+        by("tail_")(*arguments)
+    weight = torch.ones(1, 5, 3)
+    if "x" not in given:
+        with pytest.raises((RuntimeError, ValueError), match=told.replace("bias", "shift")):
+            by("pointwise")(torch.ones(2, 5, 4, 4), weight, None, None, 1, *arguments[1:], True)
+
+
+@pytest.mark.parametrize(
     "by", [lambda name: getattr(torch.ops.se_models, name), REFERENCES.get], ids=["kernel", "plain"]
 )
 def test_layers_without_hidden_units_are_refused(by: Callable[[str], Any]) -> None:
@@ -187,7 +222,12 @@ def test_a_shortcut_that_is_written_over_is_refused(by: Callable[[str], Any]) ->
             ):
                 by(name)(x, shortcut, None, None, None)
         assert torch.equal(room, kept)
-    for x, shortcut in ((room[:1], room[1:2]), (beside, room[:, 1:])):
+    wide = drawn(2, 17, 6, 7)
+    for x, shortcut in (
+        (room[:1], room[1:2]),
+        (beside, room[:, 1:]),
+        (wide[:, 1:], wide[:, :-1]),  # which no dense part of memory tells from neighbours
+    ):
         exact = exact_tail(x, shortcut, None, None, None)
         by("tail_")(x, shortcut, None, None, None)
         assert off(x, exact) <= 2e-6

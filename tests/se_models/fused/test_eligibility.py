@@ -158,6 +158,14 @@ def another_forward(model: ResNet) -> None:
     model.__class__ = _Subclass
 
 
+def another_call(model: ResNet) -> None:
+    class _Doubled(ResNet):
+        def __call__(self, x: torch.Tensor) -> torch.Tensor:
+            return 2 * super().__call__(x)
+
+    model.__class__ = _Doubled
+
+
 def mixed(model: ResNet) -> None:
     model.fc.double()
 
@@ -201,6 +209,7 @@ def eight_bits(model: ResNet) -> None:
         (a_hooked_model, "model must have no forward hooks"),
         (a_pruned_convolution, "layer1.0.conv1 must have no forward hooks"),
         (another_forward, "model must run as torchvision's ResNet does, got a _Subclass with"),
+        (another_call, "got a _Doubled with a __call__ of its own"),
         (mixed, "model must be of one dtype of .*, got float32 and float64"),
         (eight_bits, "model must be of one dtype of .*, got float8_e5m2"),
     ],

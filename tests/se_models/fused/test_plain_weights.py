@@ -109,6 +109,7 @@ def test_a_twin_without_state_holds_them_in_one_layout(placement: Any, trunk: An
     assert off(frugal_twin, copy.deepcopy(model).double(), torch.randn(2, 3, 96, 96)) < 1e-5
 
 
+@pytest.mark.filterwarnings("ignore")  # of torch.jit there are many
 @torch.no_grad()
 def test_who_has_run_is_not_traced(trunk: Any) -> None:
     """A layout of oneDNN's is no compiler's: the error says what to do instead, and that works."""
@@ -119,6 +120,8 @@ def test_who_has_run_is_not_traced(trunk: Any) -> None:
         torch.export.export(twin, (images,))
     with pytest.raises(RuntimeError, match="compile or export one that has not run"):
         torch.compile(twin, fullgraph=True, backend="eager")(images)
+    with pytest.raises(RuntimeError, match="compile or export one that has not run"):
+        torch.jit.trace(twin, images, check_trace=False)
     for fresh in (fuse(model, keep_state=False), fuse(model), copy.deepcopy(twin)):
         exported = torch.export.export(fresh, (images,)).module()
         torch.testing.assert_close(exported(images), expected, rtol=1e-5, atol=1e-5)
