@@ -117,11 +117,12 @@ def _parser() -> argparse.ArgumentParser:
         help="of the images (default: %(default)s); a stage's input follows from it",
     )  # fmt: skip
     export.add_argument("--classes", type=int, default=1000, help="(default: %(default)s)")
-    export.add_argument(
+    values = export.add_mutually_exclusive_group()
+    values.add_argument(
         "--weights", metavar="NAME",
         help="torchvision's weights for the trunk, such as DEFAULT (default: random ones)",
     )  # fmt: skip
-    export.add_argument(
+    values.add_argument(
         "--state-dict", type=Path, metavar="FILE", help="a state dict of the whole model"
     )
     return parser

@@ -110,10 +110,15 @@ def check_file(path: Path) -> None:
     """Refuse what no file can be written to.
 
     Raises:
-        ValueError: if it is a folder, or has no name.
+        ValueError: if it is a folder, has no name, or is to lie where none can.
     """
     if not path.name or path.is_dir():
         raise ValueError(f"file must be the path of a file, got {path}")
+    nearest = next(each for each in path.absolute().parents if each.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise ValueError(
+            f"file must be in a folder that can be written to, got {path}, and {nearest} is none"
+        )
 
 
 def check_size(size: int) -> None:

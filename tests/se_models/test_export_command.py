@@ -49,6 +49,25 @@ def test_a_folder_is_no_file(
     assert said.err.endswith(f"error: file must be the path of a file, got {path}\n")
 
 
+def test_what_is_no_folder_holds_no_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However deep below; told before a model is made."""
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "new" / "x.onnx"
+    assert main(["export", str(path), "--size", "64"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"file must be in a folder that can be written to, got {path}, and" in said.err
+
+
+def test_weights_come_from_one_place(capsys: pytest.CaptureFixture[str]) -> None:
+    """Or one of two would be loaded for nothing."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["export", "x.onnx", "--weights", "DEFAULT", "--state-dict", "state.pt"])
+    assert "--state-dict: not allowed with argument --weights" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("error", "code", "told"),
     [
