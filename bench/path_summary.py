@@ -88,7 +88,8 @@ def _overhead(rows: pd.DataFrame) -> str:
 def _cheapest(sound: pd.DataFrame) -> str:
     """The placement of least overhead; an equals sign where others may be as cheap.
 
-    Nobody knows so of what was measured in a breakdown, and it is not among these. What has no interval, of a single process, may be as cheap as anything.
+    What was measured in a breakdown is not among these. What has no interval, of a single
+    process, may be as cheap as anything.
     """
     if sound.empty:
         return ""

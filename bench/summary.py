@@ -55,11 +55,11 @@ def noise_line(rows: pd.DataFrame) -> str:
     if pd.isna(low):
         return "Control arm: measured by one process alone, which gives no interval."
     off = blocks[(blocks["noise_low_pct"] > 0) | (blocks["noise_high_pct"] < 0)]
+    least, most = blocks["noise_pct"].min(), blocks["noise_pct"].max()
     line = (
-        f"Control arm (a second plain trunk): {blocks['noise_pct'].min():+.1f} to "
-        f"{blocks['noise_pct'].max():+.1f} % over {len(blocks)} "
-        f"block{'s' if len(blocks) > 1 else ''}, 95 % intervals within "
-        f"[{low:+.1f}, {high:+.1f}] %"
+        f"Control arm (a second plain trunk): {least:+.1f}"
+        f"{f' to {most:+.1f}' if len(blocks) > 1 else ''} % over {_several(len(blocks), 'block')}, "
+        f"95 % intervals within [{low:+.1f}, {high:+.1f}] %"
     )
     scatter = blocks["noise_sd_pct"].median()
     line += "." if pd.isna(scatter) else f"; single pairs scatter by {scatter:.1f} % (sd)."
@@ -77,10 +77,14 @@ def setting_line(rows: pd.DataFrame, *, with_path: bool = True) -> str:
     return (
         f"{row['architecture']} on {row['machine']} ({row['device']}): batch {row['batch']}, "
         f"{row['size']} px, {row['dtype']}, {row['layout']}, "
-        f"{row['threads']} thread{'s' if row['threads'] > 1 else ''}"
+        f"{_several(row['threads'], 'thread')}"
         + (", warm L2 cache" if row["device"] == "cuda" else "")
         + (f", {row['path']}" if with_path else "")
     )
+
+
+def _several(count: int, name: str) -> str:
+    return f"{count} {name}{'' if count == 1 else 's'}"
 
 
 def markdown(frame: pd.DataFrame) -> str:
@@ -162,11 +166,13 @@ def report(ledger: Ledger) -> str:
     parent_s = sum(round_.parent_cpu_s or 0.0 for round_ in rounds)
     startup_s = sum(each.startup_s for each in ledger.environments)
     return (
-        f"Measured {len(rounds)} rounds in {len(logs)} visits of {len(_by_worker(logs))} workers: "
+        f"Measured {_several(len(rounds), 'round')} in {_several(len(logs), 'visit')} of "
+        f"{_several(len(_by_worker(logs)), 'worker')}: "
         f"{minutes(span_s)} from their first to their last rounds, {100 * timed_s / span_s:.0f} % "
         f"of it inside timed forwards.\n"
-        f"Start-up apart: {minutes(startup_s)} for {len(ledger.environments)} workers, some side "
-        f"by side. The run itself took {100 * parent_s / timed_s:.2f} % CPU during rounds.\n"
+        f"Start-up apart: {minutes(startup_s)} for {_several(len(ledger.environments), 'worker')}, "
+        f"some side by side. The run itself took {100 * parent_s / timed_s:.2f} % CPU "
+        f"during rounds.\n"
         f"{_disturbance(ledger, rounds)}"
     )
 
@@ -200,7 +206,7 @@ def _disturbance(ledger: Ledger, rounds: Sequence[Round]) -> str:
         f"load {load:.1f} on {cpus} CPUs"
     )
     if broken:
-        seen += f", {broken} visits in a breakdown set aside"
+        seen += f", {_several(broken, 'visit')} in a breakdown set aside"
     if not broken and stolen < DISTURBED_STEAL and load < machine.available_cpus + 1:
         return f"Disturbance: {seen}."
     return (

@@ -28,10 +28,10 @@ A gate may belong to another channel than the means it follows from: the first
 layer may hold a convolution that stands between. What is not given is 1 where it
 would multiply and 0 where it would add. The tails' trailing underscore says that
 they work in place, and x may not overlap with any other argument: a shortcut that
-would be written over before it is read is refused. A feature map has the shape ``(B, C, H, W)`` and any layout.
-Means, gates, factors and biases are float32, for maps of half precision too,
-and float64 for maps of float64; weights are of the map's dtype. Kernels take a tail's means of
-what it leaves before that is rounded to the map's dtype.
+would be written over before it is read is refused. A feature map has the shape
+``(B, C, H, W)`` and any layout. Means, gates, factors and biases are float32, for maps of
+half precision too, and float64 for maps of float64; weights are of the map's dtype. Kernels
+take a tail's means of what it leaves before that is rounded to the map's dtype.
 
 Here stands what holds on any device: the schemas, a reference in plain PyTorch
 that runs where there is no kernel, and arithmetic for torch's FLOP counter;
