@@ -30,7 +30,7 @@ FUSED, FLOOR = Path("fused").label, "floor of fused"
 _HELD = (
     "Operators called one by one, the most bytes alive in tensors at once, and what a process grows"
     " by, in MiB. Fused twins are those of `fuse(model, keep_state=False)`, for one kind of input;"
-    " one that keeps its state holds the plain weights besides:"
+    " one that keeps its state holds the plain weights and its model's besides:"
 )
 _PREPARED = (
     "From the model to its first output, the first time, building kernels included, in s; and the"
