@@ -60,6 +60,9 @@ def run(request: Request, console: Console) -> int:
     ):
         plan = _plan(request, trials, file.ledger, kept)
         completed = _complete(Sweep(plan, file.journal, file.ledger, display))
+    if not completed and not file.ledger.environments:
+        console.print("Interrupted before a worker had started: nothing is known yet.")
+        return INTERRUPTED
     frame = trials_frame(file.ledger)
     print_summary(frame, console)
     written = [*write_table(frame, request.out), *draw(frame, request.out / "plots")]

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from bench.record import Round, encode, select
@@ -66,6 +67,26 @@ def test_a_stopped_run_keeps_what_it_measured_and_says_how_to_go_on(
     before = records_in(out)
     run_fake()
     assert records_in(out)[: len(before)] == before
+
+
+def test_before_a_worker_has_started_there_is_nothing_to_show(out: Path) -> None:
+    """No table of an unknown machine, all of it not measured."""
+    idle = SLOW_RUN.replace(repr(str(FAKE_WORKER)), repr("-c") + ", 'import time; time.sleep(60)'")
+    process = subprocess.Popen(
+        [sys.executable, "-c", idle, str(out)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    started = process.stdout.readline()
+    deadline = time.monotonic() + 60
+    while not psutil.Process(process.pid).children() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "records.jsonl" in started
+    assert "Interrupted before a worker had started: nothing is known yet." in printed
+    assert "unknown machine" not in printed
+    assert not list(out.glob("table.*"))
 
 
 def test_a_killed_run_loses_at_most_the_round_under_way(out: Path, run_fake: RunFake) -> None:
