@@ -159,7 +159,7 @@ def another_forward(model: ResNet) -> None:
 
 
 def another_call(model: ResNet) -> None:
-    class _Doubled(ResNet):
+    class _Doubled(ResNet):  # type: ignore[misc]
         def __call__(self, x: torch.Tensor) -> torch.Tensor:
             return 2 * super().__call__(x)
 
