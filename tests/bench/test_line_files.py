@@ -110,7 +110,9 @@ def test_what_is_not_there_is_not_found(tmp_path: Path) -> None:
         content(tmp_path / "x.jsonl")
 
 
-@pytest.mark.parametrize("damaged", [b"no gzip", gzip.compress(LINES)[:-9]])
+@pytest.mark.parametrize(
+    "damaged", [b"no gzip", gzip.compress(LINES)[:-9]], ids=["no gzip", "cut off"]
+)
 def test_what_does_not_unpack_is_an_error(tmp_path: Path, damaged: bytes) -> None:
     """And nothing is made of it."""
     path = tmp_path / "x.jsonl"
