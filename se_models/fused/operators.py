@@ -34,14 +34,13 @@ half precision too, and float64 for maps of float64; weights are of the map's dt
 take a tail's means of what it leaves before that is rounded to the map's dtype.
 
 Here stands what holds on any device: the schemas, a reference in plain PyTorch
-that runs where there is no kernel, and arithmetic for torch's FLOP counter;
-`shapes` has those for tracing. Kernels take the reference's place for their device
+that runs where there is no kernel; `shapes` has those for tracing, and `flops` arithmetic
+for torch's FLOP counter. Kernels take the reference's place for their device
 (``cpu/kernels.cpp``, ``cuda/kernels.cu``). There are no derivatives: asked for, they are refused.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -50,6 +49,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.flop_counter import register_flop_formula
 
+from se_models.fused.flops import FLOPS
 from se_models.fused.refusals import (
     refuse_misfits,
     refuse_no_units,
@@ -244,6 +244,8 @@ def _pointwise_squeeze_excite(x: Tensor, *others: Any) -> tuple[Tensor, Tensor, 
 
 for _name, _shapes in SHAPES.items():
     torch.library.register_fake(f"{NAMESPACE}::{_name}", _shapes, lib=_library)
+for _name, _flops in FLOPS.items():
+    register_flop_formula([getattr(torch.ops.se_models, _name)])(_flops)
 
 squeeze = torch.ops.se_models.squeeze.default
 excite = torch.ops.se_models.excite.default
@@ -256,70 +258,3 @@ excite_scale = torch.ops.se_models.excite_scale.default
 pointwise = torch.ops.se_models.pointwise.default
 pointwise_squeeze = torch.ops.se_models.pointwise_squeeze.default
 pointwise_squeeze_excite = torch.ops.se_models.pointwise_squeeze_excite.default
-
-
-@register_flop_formula(
-    [
-        torch.ops.se_models.excite,
-        torch.ops.se_models.squeeze_excite,
-        torch.ops.se_models.squeeze_excite_tail_,
-    ]
-)
-def _excite_flops(
-    squeezed: tuple[int, ...],
-    weight1: tuple[int, int],
-    _bias1: object,
-    weight2: tuple[int, int],
-    *_others: object,
-    **_kwargs: object,
-) -> int:
-    return _flops_of_layers(squeezed, weight1, weight2)
-
-
-def _flops_of_layers(
-    squeezed: tuple[int, ...], weight1: tuple[int, int], weight2: tuple[int, int]
-) -> int:
-    """Two for each multiply-add of both layers, as torch's counter has it.
-
-    It counts products of matrices and convolutions only, so the operators that
-    have none count as nothing.
-    """
-    return 2 * squeezed[0] * (math.prod(weight1) + math.prod(weight2))
-
-
-@register_flop_formula([torch.ops.se_models.excite_scale])
-def _excite_scale_flops(_x: object, *excites: Any, **_kwargs: object) -> int:
-    squeezed, weight1, _, weight2 = excites[:4]
-    return _flops_of_layers(squeezed, weight1, weight2)
-
-
-@register_flop_formula([torch.ops.se_models.pointwise, torch.ops.se_models.pointwise_squeeze])
-def _pointwise_flops(
-    x: tuple[int, int, int, int],
-    weight: tuple[int, int, int],
-    _bias: object,
-    _x_gate: object,
-    stride: int,
-    *_others: object,
-    **_kwargs: object,
-) -> int:
-    return _flops_of_pointwise(x, weight, stride)
-
-
-def _flops_of_pointwise(
-    x: tuple[int, int, int, int], weight: tuple[int, int, int], stride: int
-) -> int:
-    """Those of the convolution."""
-    batch, _, height, width = x
-    return 2 * batch * -(-height // stride) * -(-width // stride) * math.prod(weight)
-
-
-@register_flop_formula([torch.ops.se_models.pointwise_squeeze_excite])
-def _pointwise_squeeze_excite_flops(
-    x: tuple[int, int, int, int], *others: Any, **_kwargs: object
-) -> int:
-    weight, _, _, stride = others[:4]
-    blocks, _, outputs = weight
-    means = (x[0], blocks * outputs)
-    weight1, _, weight2 = others[-LAYERS:][:3]
-    return _flops_of_pointwise(x, weight, stride) + _flops_of_layers(means, weight1, weight2)
