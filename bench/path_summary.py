@@ -5,7 +5,6 @@ from __future__ import annotations
 import pandas as pd
 
 from bench.path_matrix import REDUCTION, overhead_cell
-from bench.table import is_disturbed
 from bench.trial import Path
 from se_models.config import PLACEMENTS, SEConfig
 
@@ -53,7 +52,7 @@ def _line(path: str, rows: pd.DataFrame) -> dict[str, str]:
     published = {SEConfig(name, REDUCTION).label for name in PLACEMENTS if name != "none"}
     variants = rows[rows["se"].isin(published)]
     measured = variants[variants["overhead_pct"].notna()].sort_values("overhead_pct")
-    sound = measured[~measured.apply(is_disturbed, axis=1).astype(bool)]
+    sound = measured[~measured["disturbed"].eq(True)]
     return {
         "path": path,
         "trunk": _over_eager(path, trunk),

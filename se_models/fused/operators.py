@@ -152,18 +152,12 @@ def _excite_scale(x: Tensor, squeezed: Tensor, *layers: Tensor | None) -> Tensor
 
 
 @_reference("tail_")
-def _tail(
-    x: Tensor,
-    shortcut: Tensor | None,
-    gate: Tensor | None,
-    bias: Tensor | None,
-    shortcut_gate: Tensor | None,
-) -> None:
+def _tail(x: Tensor, *others: Tensor | None) -> None:
+    shortcut, gate, bias, shortcut_gate = others
     refuse_misfits(x, shortcut, {"gate": gate, "shortcut_gate": shortcut_gate}, {"bias": bias})
     if shortcut is not None:
         refuse_overlap(x, shortcut)
-    others = (_apart(x, each) for each in (shortcut, gate, bias, shortcut_gate))
-    _add_to_product(x, *others)
+    _add_to_product(x, *(_apart(x, each) for each in others))
     x.relu_()
 
 
