@@ -51,6 +51,17 @@ def test_a_wide_console_shows_all(frame: pd.DataFrame) -> None:
     assert header.rstrip().endswith("RSS MiB")
 
 
+def test_one_block_has_one_control(frame: pd.DataFrame) -> None:
+    """Of which there is no range; several span one."""
+    several = frame[frame["path"] == "eager"]
+    one = several[several["block"] == several["block"].dropna().iloc[-1]]
+    control = f"{one['noise_pct'].iloc[0]:+.1f}"
+    assert noise_line(one).startswith(f"Control arm (a second plain trunk): {control} % over 1 b")
+    assert "1 block," in noise_line(one)
+    assert f" % over {several['block'].nunique()} blocks," in noise_line(several)
+    assert " to " in noise_line(several)
+
+
 def test_one_process_gives_no_interval(records: list[Record]) -> None:
     """An overhead that one process alone has seen is shown as such, and ranks with all others."""
     rounds = [record for record in records if isinstance(record, Round)]
