@@ -18,7 +18,7 @@ namespace emulated {
 // Lets the shuffles of a warp happen whose lanes are all there.
 UNSEEN inline bool resolve_shuffles(unsigned first) {
   bool progress = false;
-  auto* const lanes = &machine.threads[first];
+  auto* const lanes = &(*machine.crew)[first];
   for (unsigned lane = 0; lane < kThreadsOfWarp; ++lane) {
     Thread& leader = lanes[lane];
     if (leader.state != State::at_shuffle) {
@@ -71,7 +71,7 @@ UNSEEN inline bool resolve_shuffles(unsigned first) {
 UNSEEN inline bool open_barrier() {
   const Thread* waiting = nullptr;
   unsigned ended = 0, at_barrier = 0;
-  for (const Thread& thread : machine.threads) {
+  for (const Thread& thread : *machine.crew) {
     ended += thread.state == State::ended;
     if (thread.state == State::at_barrier) {
       ++at_barrier;
@@ -91,10 +91,10 @@ UNSEEN inline bool open_barrier() {
     fail("%s:%d: divergent barrier, %u threads have ended", waiting->file, waiting->line, ended);
     return false;
   }
-  if (at_barrier < machine.threads.size()) {
+  if (at_barrier < machine.crew->size()) {
     return false;
   }
-  for (Thread& thread : machine.threads) {
+  for (Thread& thread : *machine.crew) {
     thread.state = State::ready;
   }
   return true;
@@ -135,25 +135,13 @@ UNSEEN inline void run_block(Schedule schedule, std::mt19937& random) {
   machine.retired.emplace_back(new char[machine.dynamic_bytes]);
   machine.dynamic = machine.retired.back().get();
   memset(machine.dynamic, 0xff, machine.dynamic_bytes);
-  std::vector<unsigned> order(machine.threads.size());
+  tsan_release(&machine.begin);
+  std::vector<unsigned> order(machine.crew->size());
   for (unsigned number = 0; number < order.size(); ++number) {
-    Thread& thread = machine.threads[number];
+    Thread& thread = (*machine.crew)[number];
     thread.state = State::ready;
     thread.fenced = false;
     thread.last_atomic = nullptr;
-    thread.fake_stack = nullptr;
-#ifdef __SANITIZE_THREAD__
-    // Another stack for each block, or what lies on it would seem to be shared.
-    machine.retired.push_back(std::move(thread.stack));
-    thread.stack.reset(new char[kStackBytes]);
-    thread.fiber = __tsan_create_fiber(0);
-    machine.fibers.push_back(thread.fiber);
-#endif
-    getcontext(&thread.context);
-    thread.context.uc_stack.ss_sp = thread.stack.get();
-    thread.context.uc_stack.ss_size = kStackBytes;
-    thread.context.uc_link = nullptr;
-    makecontext(&thread.context, enter, 0);
     order[schedule == Schedule::descending ? order.size() - 1 - number : number] = number;
   }
   bool progress = true;
@@ -163,7 +151,7 @@ UNSEEN inline void run_block(Schedule schedule, std::mt19937& random) {
       std::shuffle(order.begin(), order.end(), random);
     }
     for (unsigned number : order) {
-      if (machine.threads[number].state == State::ready) {
+      if ((*machine.crew)[number].state == State::ready) {
         resume(number);
         progress = true;
       }
@@ -173,7 +161,7 @@ UNSEEN inline void run_block(Schedule schedule, std::mt19937& random) {
     }
     progress |= open_barrier();
   }
-  for (Thread& thread : machine.threads) {
+  for (const Thread& thread : *machine.crew) {
     if (thread.state != State::ended) {
       fail("%s:%d: a thread waits for others that never come", thread.file, thread.line);
     }
@@ -189,11 +177,9 @@ UNSEEN inline const std::string& launch(
   machine.grid = grid;
   machine.dynamic_bytes = dynamic_bytes;
   machine.error.clear();
-  if (machine.threads.size() != threads) {
-    machine.threads = std::vector<Thread>(threads);
-  }
-  std::mt19937 random(seed);
   const unsigned blocks = grid.x * grid.y;
+  hire(kCrewOfEachBlock ? blocks : 1, threads);
+  std::mt19937 random(seed);
   std::vector<unsigned> order(blocks);
   for (unsigned number = 0; number < blocks; ++number) {
     order[schedule == Schedule::descending ? blocks - 1 - number : number] = number;
@@ -206,6 +192,7 @@ UNSEEN inline const std::string& launch(
       break;
     }
     machine.block = {block % grid.x, block / grid.x, 0};
+    machine.crew = &machine.crews[kCrewOfEachBlock ? block : 0];
 #ifdef __SANITIZE_THREAD__
     std::thread([&] { run_block(schedule, random); }).join();
 #else
@@ -213,13 +200,10 @@ UNSEEN inline const std::string& launch(
 #endif
   }
   tsan_acquire(&machine.end);
-#ifdef __SANITIZE_THREAD__
-  for (void* fiber : machine.fibers) {
-    __tsan_destroy_fiber(fiber);
-  }
-#endif
-  machine.fibers.clear();
   machine.retired.clear();
+  if (!machine.error.empty()) {
+    dismiss();  // what was cut short has threads that wait for ever
+  }
   return machine.error;
 }
 

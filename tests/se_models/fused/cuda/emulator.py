@@ -33,6 +33,8 @@ _FLAGS = (
     "-std=c++17", "-O1", "-g", "-fno-strict-aliasing", "-ffp-contract=off", "-w",
     # Or the libraries of several dtypes would share one machine.
     "-fno-gnu-unique",
+    # It has every jump to another stack end the process.
+    "-U_FORTIFY_SOURCE",
 )  # fmt: skip
 _SANITIZED = {
     "address": ("-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
@@ -86,7 +88,7 @@ def parameters(dtype: torch.dtype, kernel: str) -> tuple[str, ...]:
 
 @cache
 def _library(dtype: torch.dtype) -> ctypes.CDLL:
-    path = _built(dtype, ("-shared", "-fPIC"))
+    path = _built(dtype, kernels(dtype), ("-shared", "-fPIC"))
     library = ctypes.CDLL(str(path))
     library.emulated_launch.restype = ctypes.c_char_p
     library.emulated_parameters.restype = ctypes.c_char_p
@@ -136,7 +138,9 @@ def run(
         seed: of a random schedule; every launch takes the next.
         source: the folder of the kernels.
     """
-    program = _built(launches[0].dtype, ("-DEMULATED_PROGRAM", *_SANITIZED[sanitizer]), source)
+    flags = ("-DEMULATED_PROGRAM", *_SANITIZED[sanitizer])
+    launched = sorted({launch.kernel for launch in launches})
+    program = _built(launches[0].dtype, launched, flags, source)
     storages = _storages(launches)
     with tempfile.TemporaryDirectory() as folder:
         given, left = Path(folder, "given"), Path(folder, "left")
@@ -215,9 +219,11 @@ def _take(left: bytes, storages: Mapping[int, Tensor]) -> None:
         offset += count
 
 
-def _built(dtype: torch.dtype, flags: Sequence[str], source: Path = FOLDER) -> Path:
-    """The kernels for a dtype, compiled unless they were before."""
-    entries = "".join(f"ENTRY({name})\n" for name in kernels(dtype))
+def _built(
+    dtype: torch.dtype, names: Sequence[str], flags: Sequence[str], source: Path = FOLDER
+) -> Path:
+    """These kernels for a dtype, compiled unless they were before."""
+    entries = "".join(f"ENTRY({name})\n" for name in names)
     flags = (*_FLAGS, *flags, f"-DSE_SCALAR={SCALARS[dtype]}")
     sources = (*sorted(source.glob("*.cu*")), *sorted(HERE.glob("*.h")), HERE / "host.cpp")
     made_from = (*(each.read_text() for each in sources), entries, *flags, COMPILER)

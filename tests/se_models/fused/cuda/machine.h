@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <cstdarg>
@@ -33,8 +34,15 @@ enum class State { ready, at_barrier, at_shuffle, ended };
 constexpr int kThreadsOfWarp = 32;
 constexpr size_t kStackBytes = 64 << 10;
 
+// Where a thread, or the host, goes on.
+struct Context {
+  ucontext_t start;
+  jmp_buf left;
+  bool begun = false;
+};
+
 struct Thread {
-  ucontext_t context;
+  Context context;
   std::unique_ptr<char[]> stack{new char[kStackBytes]};
   State state;
   const char* file;
@@ -51,9 +59,21 @@ struct Thread {
   void* fake_stack = nullptr;
 };
 
+// The threads of a block.
+using Crew = std::vector<Thread>;
+
+// To ThreadSanitizer a thread that does two blocks' work has done the one before the other.
+// Launches do follow each other, and share their crews: it fills half a megabyte for a new thread.
+#ifdef __SANITIZE_THREAD__
+constexpr bool kCrewOfEachBlock = true;
+#else
+constexpr bool kCrewOfEachBlock = false;
+#endif
+
 struct Machine {
-  std::vector<Thread> threads;
-  ucontext_t host;
+  std::vector<Crew> crews;
+  Crew* crew = nullptr;  // of the block that runs
+  Context host;
   Thread* current = nullptr;
   void (*run)(void** arguments) = nullptr;
   void** arguments = nullptr;
@@ -61,13 +81,12 @@ struct Machine {
   std::string error;
   char* dynamic = nullptr;  // one of those below
   size_t dynamic_bytes = 0;
-  // Addresses that ThreadSanitizer orders by: a barrier of each block, and the end of all.
+  // Addresses that ThreadSanitizer orders by: each block's barrier, what its host does before the
+  // block begins, and the end of all.
   char* barrier = nullptr;
-  char end = 0;
-  // What no other block may be given: to ThreadSanitizer a fiber that takes the place of one that
-  // has ended is the same, and in order with all that it did.
+  char begin = 0, end = 0;
+  // What no other block of the launch may be given.
   std::vector<std::unique_ptr<char[]>> retired;
-  std::vector<void*> fibers;
   void* host_fiber = nullptr;
   void* host_fake_stack = nullptr;
   const void* host_stack = nullptr;

@@ -54,6 +54,7 @@ class Bug:
     """A mistake in a copy of the source, and what finds it.
 
     Attributes:
+        kernels: how those are named that run into it.
         told: part of what the sanitizer, or the emulator, says.
     """
 
@@ -61,49 +62,53 @@ class Bug:
     file: str
     right: str
     wrong: str
+    kernels: str
     sanitizer: Sanitizer
     told: str
 
 
 BUGS = [
     Bug("a read past the end", "teams.cuh", "kWide + rank; i < count", "kWide + rank; i <= count",
-        "address", "heap-buffer-overflow"),
+        "squeeze_planes", "address", "heap-buffer-overflow"),
     Bug("a read past the last image", "excite.cuh", "min(first + n, batch - 1)", "first + n",
-        "address", "heap-buffer-overflow"),
+        "excite", "address", "heap-buffer-overflow"),
     Bug("a misaligned access of sixteen bytes", "teams.cuh",
         "head = min(count, (kAccessBytes - past) % kAccessBytes / "
         "static_cast<int>(sizeof(scalar_t)));",
-        "head = past - past;", "address", "misaligned address"),
+        "head = past - past;", "squeeze_planes", "address", "misaligned address"),
     Bug("shared memory that is too small", "teams.cuh", "__shared__ float of_warp[kWarps];",
-        "__shared__ float of_warp[kWarps - 1];", "address", "out of bounds for type"),
+        "__shared__ float of_warp[kWarps - 1];", "squeeze_planes", "address",
+        "out of bounds for type"),
     Bug("a missing barrier", "teams.cuh", "    of_warp[warp_of_block()] = value;\n  }\n"
         "  __syncthreads();", "    of_warp[warp_of_block()] = value;\n  }\n",
-        "thread", "data race"),
+        "squeeze_planes", "thread", "data race"),
     Bug("a divergent barrier", "squeeze.cuh", "if (plane >= planes) {",
-        "if (plane >= planes || (block && threadIdx.x == 5)) {", "address",
+        "if (plane >= planes || (block && threadIdx.x == 5)) {", "squeeze_planes", "address",
         "a lane of the mask has ended"),
     Bug("a barrier that a warp leaves out", "teams.cuh",
         "  value = sum_of_lanes(value);\n  if (lane_of_warp() == 0) {",
         "  value = sum_of_lanes(value);\n  if (warp_of_block() == 3) {\n    return value;\n  }\n"
-        "  if (lane_of_warp() == 0) {", "address", "divergent barrier"),
+        "  if (lane_of_warp() == 0) {", "squeeze_planes", "address", "divergent barrier"),
     Bug("a shuffle whose mask leaves half of the lanes out", "device.cuh",
-        "kAllLanes = 0xffffffffu", "kAllLanes = 0x0000ffffu", "address",
+        "kAllLanes = 0xffffffffu", "kAllLanes = 0x0000ffffu", "squeeze_planes", "address",
         "a lane reads one that the mask leaves out"),
     Bug("a shuffle whose mask leaves a lane out", "device.cuh", "kAllLanes = 0xffffffffu",
-        "kAllLanes = 0xfffffffeu", "address", "a lane shuffles that its mask leaves out"),
+        "kAllLanes = 0xfffffffeu", "squeeze_planes", "address",
+        "a lane shuffles that its mask leaves out"),
     Bug("a missing barrier where pixels are added up", "teams.cuh",
-        "      }\n    }\n    __syncthreads();", "      }\n    }\n", "thread", "data race"),
+        "      }\n    }\n    __syncthreads();", "      }\n    }\n", "squeeze_pixels",
+        "thread", "data race"),
     Bug("a missing barrier between the two layers", "excite.cuh",
-        "unit, unit < hidden);\n  __syncthreads();", "unit, unit < hidden);\n", "thread",
+        "unit, unit < hidden);\n  __syncthreads();", "unit, unit < hidden);\n", "excite", "thread",
         "data race"),
     Bug("no fence ahead of the arrival", "excite.cuh",
-        "    __threadfence();  // what all", "    // what all", "thread", "data race"),
+        "    __threadfence();  // what all", "    // what all", "excite", "thread", "data race"),
     Bug("a fence ahead of the barrier alone", "excite.cuh",
         "  __syncthreads();\n  if (threadIdx.x == 0) {\n    __threadfence();  // what all",
         "  __threadfence();\n  __syncthreads();\n  if (threadIdx.x == 0) {\n    // what all",
-        "thread", "data race"),
+        "excite", "thread", "data race"),
     Bug("no fence behind the arrival", "excite.cuh",
-        "    __threadfence();  // and what", "    // and what", "thread", "data race"),
+        "    __threadfence();  // and what", "    // and what", "excite", "thread", "data race"),
 ]  # fmt: skip
 
 
@@ -116,11 +121,12 @@ def test_a_planted_bug_is_caught(bug: Bug, tmp_path: Path) -> None:
     text = file.read_text()
     assert text.count(bug.right) == 1
     file.write_text(text.replace(bug.right, bug.wrong))
-    launches = work_for(bug.sanitizer, torch.float32).launches
-    if (
-        bug.file == "excite.cuh"
-    ):  # all others run the same code as without the bug, for half a minute
-        launches = [each for each in launches if each.kernel.startswith("excite")]
+    # Others would run the same code as without the bug.
+    launches = [
+        launch
+        for launch in work_for(bug.sanitizer, torch.float32).launches
+        if launch.kernel.startswith(bug.kernels)
+    ]
     ran = run(launches, bug.sanitizer, source=source)
     assert ran.code != 0
     assert bug.told in ran.said
