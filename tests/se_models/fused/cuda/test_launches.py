@@ -8,11 +8,11 @@ is for cuDNN to say, but with SE there are no more convolutions than without.
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from typing import Any, Literal
 
 import pytest
 import torch
-from torch import Tensor
 
 import se_models
 from bench.documents.sources import ROOT
@@ -66,14 +66,16 @@ OF_ONE_IMAGE: dict[Network, dict[str, dict[str, int]]] = {
 }
 
 
+@cache
 def counted(
-    network: Network, placement: Any, dtype: torch.dtype, images: Tensor
+    network: Network, placement: Any, dtype: torch.dtype, batch: int, layout: Any
 ) -> tuple[Counter[str], list[int]]:
     """Of the fused network, and of each of its blocks."""
     with torch.device("meta"):
         trunk = getattr(se_models, network)()
     model = with_se(trunk, SEConfig(placement)).eval().to(dtype)
-    return launches(fuse(model), images)
+    images = torch.empty(batch, 3, 224, 224, dtype=dtype, device="meta")
+    return launches(fuse(model), images.contiguous(memory_format=layout))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
@@ -89,15 +91,14 @@ def test_what_se_adds_is_known(
     They are the two layers, and either the mean or the product: what is left of the
     three goes along with a pass that the plain block has.
     """
-    shape = (batch, 3, 224, 224)
-    images = torch.empty(shape, dtype=dtype, device="meta").contiguous(memory_format=layout)
-    names, of_blocks = counted(network, placement, dtype, images)
-    plain_names, plain_of_blocks = counted(network, "none", dtype, images)
+    names, of_blocks = counted(network, placement, dtype, batch, layout)
+    plain_names, plain_of_blocks = counted(network, "none", dtype, batch, layout)
     expected = Counter(ADDED[network][placement])
     if batch == 1 and dtype == torch.float32:
         expected.update(OF_ONE_IMAGE[network].get(placement, {}))
-    names.subtract(plain_names)
-    assert {name: count for name, count in names.items() if count} == {
+    more = Counter(names)
+    more.subtract(plain_names)
+    assert {name: count for name, count in more.items() if count} == {
         name: count for name, count in expected.items() if count
     }
     added = [ours - plain for ours, plain in zip(of_blocks, plain_of_blocks, strict=True)]
@@ -108,8 +109,7 @@ def test_what_se_adds_is_known(
 
 def test_a_plain_network_is_convolutions_and_passes() -> None:
     """What SE is counted beside: a tail for each block, and none of it unseen."""
-    images = torch.empty(2, 3, 224, 224, dtype=torch.float16, device="meta")
-    names, _ = counted("resnet18", "none", torch.float16, images)
+    names, _ = counted("resnet18", "none", torch.float16, 2, torch.contiguous_format)
     assert {name: count for name, count in names.items() if count} == {
         "convolution": 20, "relu_": 9, "max_pool2d_with_indices": 1, "tail_": 7,
         "tail_squeeze_": 1, "_to_copy": 1, "addmm": 1,
