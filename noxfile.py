@@ -24,18 +24,21 @@ EVERY_PATH = (
 )  # fmt: skip
 # Time for a run to stop its workers and show what it has, before nox kills it.
 INTERRUPT_S = 60.0
+# Two workers of pytest keep two CPUs busy: more threads would wait for each other, spinning.
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 
 def _fingerprint() -> str:
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in MADE_FROM)).hexdigest()
 
 
-def _python(session: nox.Session, *arguments: str) -> None:
+def _python(session: nox.Session, *arguments: str, variables: dict[str, str] | None = None) -> None:
     """Run the shared environment's Python."""
     scripts = ENV / ("Scripts" if (ENV / "Scripts").exists() else "bin")
     session.run(
         str(scripts / "python"),
         *arguments,
+        env=variables,
         external=True,
         interrupt_timeout=INTERRUPT_S,
         terminate_timeout=INTERRUPT_S,
@@ -58,17 +61,22 @@ def bench(session: nox.Session) -> None:
     _python(session, "-m", "bench", "run", *session.posargs)
 
 
+def _pytest(session: nox.Session, chosen: str) -> None:
+    """Run the tests that these markers choose, by two workers."""
+    flags = ("-n", "2", "-m", chosen, *session.posargs)
+    _python(session, "-m", "pytest", *flags, variables=ONE_THREAD)
+
+
 @nox.session(requires=["env"])
 def tests(session: nox.Session) -> None:
     """Run the tests, but for the slow ones."""
-    fast = "not slow and not gpu and not kernels"
-    _python(session, "-m", "pytest", "-n", "2", "-m", fast, *session.posargs)
+    _pytest(session, "not slow and not gpu and not kernels")
 
 
 @nox.session(requires=["env"])
 def slow(session: nox.Session) -> None:
     """Run the slow tests."""
-    _python(session, "-m", "pytest", "-n", "2", "-m", "slow and not gpu", *session.posargs)
+    _pytest(session, "slow and not gpu")
 
 
 @nox.session(venv_backend="venv", reuse_venv=True)
@@ -91,8 +99,7 @@ def plugin(session: nox.Session, pytest: str, benchmark: str) -> None:
 @nox.session(requires=["env"])
 def kernels(session: nox.Session) -> None:
     """Check the CUDA kernels without a GPU: emulated, under sanitizers; launches on stand-ins."""
-    chosen = "kernels and not slow and not gpu"
-    _python(session, "-m", "pytest", "-n", "2", "-m", chosen, *session.posargs)
+    _pytest(session, "kernels and not slow and not gpu")
 
 
 @nox.session(requires=["env"])

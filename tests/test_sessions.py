@@ -18,7 +18,7 @@ MEASURE = ROOT / "tests" / "bench" / "measure"
 def test_kernels_leaves_out_no_file_of_theirs() -> None:
     """Launches, captures and the self-check on stand-ins are no less than kernels on the CPU."""
     _before, _def, session = (ROOT / "noxfile.py").read_text().partition("def kernels(")
-    chosen = re.findall(r'chosen = "(.+)"', session)[0]
+    chosen = re.findall(r'_pytest\(session, "(.+)"\)', session)[0]
     files = {*KERNELS.glob("test_*.py"), *MEASURE.glob("test_selfcheck*.py")}
     files |= {MEASURE / "test_queued.py", MEASURE / "test_cubins.py"}
     collected = subprocess.run(
