@@ -19,8 +19,8 @@ ROOT = Path(__file__).parent
 ENV = ROOT / ".nox" / "env"
 MADE_FROM = (ROOT / "pyproject.toml", ROOT / "constraints.txt")
 EVERY_PATH = (
-    "eager", "folded", "fused", "compile_freezing", "fused+compile_freezing", "onnxruntime",
-    "openvino",
+    "eager", "folded", "fused", "compile", "compile_freezing", "fused+compile_freezing",
+    "onnxruntime", "openvino",
 )  # fmt: skip
 # Time for a run to stop its workers and show what it has, before nox kills it.
 INTERRUPT_S = 60.0

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pandas as pd
 
-from bench.path_matrix import REDUCTION, overhead_cell
+from bench.path_matrix import REDUCTION, overhead_cell, path_order
 from bench.trial import Path
 from se_models.config import PLACEMENTS, SEConfig
 
 PATHS_NOTE = (
     "Trunk: the plain trunk's time over eager's. SE: overhead over the plain trunk by the same "
     f"path, in %, at r = {REDUCTION}; = where others may be as cheap. Prepare: the first time, "
-    "from the model to its first output, building kernels included. Off: from float64, as "
-    "max|a-b|/max|b|."
+    "from the model to its first output, the median of the variants; of fused paths most of it is "
+    "building kernels, once for a machine. Off: from float64, as max|a-b|/max|b|."
 )
 _EAGER = Path().label
 _PUBLISHED = SEConfig("standard", REDUCTION).label
@@ -29,7 +29,8 @@ def by_path(rows: pd.DataFrame) -> pd.DataFrame:
     """
     if rows["path"].nunique() < 2:
         return pd.DataFrame()
-    return pd.DataFrame([_line(str(path), own) for path, own in rows.groupby("path", sort=False)])
+    paths = sorted(rows["path"].unique(), key=path_order)
+    return pd.DataFrame([_line(path, rows[rows["path"] == path]) for path in paths])
 
 
 def failed_paths(rows: pd.DataFrame) -> list[str]:
@@ -40,9 +41,9 @@ def failed_paths(rows: pd.DataFrame) -> list[str]:
     """
     lines = []
     for path, own in rows.groupby("path", sort=False):
-        reasons = own["reason"].dropna()
-        if own["p50_s"].isna().all() and len(reasons):
-            lines.append(f"{path}: {_status(own)}, {reasons.iloc[0]}")
+        told = own[own["reason"].notna()]
+        if own["p50_s"].isna().all() and len(told):
+            lines.append(f"{path}: {told['status'].iloc[0]}, {told['reason'].iloc[0]}")
     return lines
 
 

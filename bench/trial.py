@@ -15,15 +15,17 @@ Device = Literal["cpu", "cuda"]
 DType = Literal["float32", "float16", "bfloat16"]
 Layout = Literal["contiguous", "channels_last"]
 Transform = Literal["none", "folded", "fused"]
-Executor = Literal["eager", "compile", "compile_freezing", "onnxruntime", "openvino", "cuda_graph"]
+ExecutorName = Literal[
+    "eager", "compile", "compile_freezing", "onnxruntime", "openvino", "cuda_graph"
+]
 
 DEVICES: tuple[Device, ...] = get_args(Device)
 DTYPES: tuple[DType, ...] = get_args(DType)
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 TRANSFORMS: tuple[Transform, ...] = get_args(Transform)
-EXECUTORS: tuple[Executor, ...] = get_args(Executor)
+EXECUTORS: tuple[ExecutorName, ...] = get_args(ExecutorName)
 # Those that call the operators of a model, one by one; the others make code of their own of it.
-_DISPATCHING: tuple[Executor, ...] = ("eager", "cuda_graph")
+_DISPATCHING: tuple[ExecutorName, ...] = ("eager", "cuda_graph")
 
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
@@ -88,7 +90,7 @@ class Path:
     """
 
     transform: Transform = "none"
-    executor: Executor = "eager"
+    executor: ExecutorName = "eager"
 
     def __post_init__(self) -> None:
         check_choice("transform", self.transform, TRANSFORMS)
@@ -108,7 +110,7 @@ class Path:
                     f"{len(TRANSFORMS)} and one of the others joined by +, got {name!r}"
                 )
             transform, executor = "none", name
-        return cls(cast(Transform, transform), cast(Executor, executor))
+        return cls(cast(Transform, transform), cast(ExecutorName, executor))
 
     @property
     def key(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from bench.plots import claims
+from bench.table import is_disturbed
 
 
 def headline(frame: pd.DataFrame) -> str:
@@ -31,6 +32,8 @@ def _published(rows: pd.DataFrame, trunk: pd.Series) -> str:
     cost = _overhead(row)
     if claims.slower(rows).iloc[0]:
         return f"{arithmetic} and {cost} time."
+    if is_disturbed(row):
+        return f"{arithmetic}; its cost in time, {cost}, was measured in a breakdown."
     if pd.isna(row["overhead_low_pct"]):
         return f"{arithmetic}; its cost in time, {cost}, has no interval."
     if claims.judged(rows).empty:

@@ -59,12 +59,13 @@ def markdown(
             matrix = pd.concat([matrix, pd.DataFrame([floor])], ignore_index=True).fillna("")
         sections += [
             f"### {setting_line(rows, with_path=False)}",
-            "Overhead over the plain trunk by the same path, in %; the control is a second trunk"
+            "Overhead over the plain trunk by the same path, in %, with its 95 % interval where "
+            "several processes measured it; the control is a second trunk"
             + ("." if floor is None else f"; {FLOOR} is what the bytes that SE adds take alone."),
             table(matrix),
             "Time over the plain trunk in eager PyTorch, minus one, in %:",
             table(over_eager(rows)),
-            "Latency in ms, by the trunk's median in its own path:",
+            "Latency in ms: the trunk's median by that path, and with the overheads above:",
             table(latencies(rows)),
             *([] if ledger is None else _fused_over_others(ledger, rows)),
             _HELD,
@@ -109,21 +110,21 @@ def _fused_over_others(ledger: Ledger, rows: pd.DataFrame) -> list[str]:
 def _floor(rows: pd.DataFrame, kernels: pd.DataFrame) -> dict[str, str] | None:
     """What the bytes that SE adds to a fused forward take, at the rate of torch's ``add_``.
 
-    In percent of the fused trunk's time; None where either was not measured, the rate for
-    this very workload and on this machine.
+    In percent of the fused trunk's time; None where that, its bytes, or the rate was not measured,
+    the rate for this very workload and on this machine.
     """
-    fused = rows[rows["path"] == FUSED]
+    fused = rows[rows["path"] == FUSED].astype({"ideal_bytes": "float64"})
     trunk = fused[fused["placement"] == "none"]
     rate = control_rate(kernels, rows.iloc[0])
-    if rate is None or trunk.empty or pd.isna(trunk["latency_s"].iloc[0]):
+    if rate is None or trunk[["latency_s", "ideal_bytes"]].dropna().empty:
         return None
     base = trunk.iloc[0]
     cells = {"path": FLOOR}
     for placement in PLACEMENTS:
         found = fused[fused["se"] == SEConfig(placement, REDUCTION).label]
-        if placement != "none" and len(found):
-            added = float(found["ideal_bytes"].iloc[0]) - float(base["ideal_bytes"])
-            cells[placement] = f"{100 * added / rate / float(base['latency_s']):.1f}"
+        if placement != "none" and found["ideal_bytes"].notna().any():
+            added = found["ideal_bytes"].iloc[0] - base["ideal_bytes"]
+            cells[placement] = f"{100 * added / rate / base['latency_s']:.1f}"
     return cells
 
 

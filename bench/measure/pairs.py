@@ -35,7 +35,7 @@ from bench.measure.slowed import Slowed
 from bench.measure.timers import WallTimer
 from bench.order import balanced_orders
 from bench.record import encode
-from bench.trial import EXECUTORS, Executor, Path, Trial, Variant, Workload
+from bench.trial import EXECUTORS, ExecutorName, Path, Trial, Variant, Workload
 from se_models.config import Architecture, SEConfig
 
 ARCHITECTURE: Architecture = "resnet18"
@@ -139,7 +139,7 @@ def _touch_by_all_threads(model: nn.Module) -> None:
 def _forward(arm: str, workload: Workload, trunks: subject.Trunks) -> Forward:
     name, _, executor = arm.partition("@")
     config = ARMS.get(name, ARMS["none"])
-    path = Path(executor=cast(Executor, executor or "eager"))
+    path = Path(executor=cast(ExecutorName, executor or "eager"))
     trial = Trial(Variant(ARCHITECTURE, config), workload, path)
     with torch.no_grad():
         built, example = subject.build(trial, trunks)

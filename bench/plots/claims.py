@@ -26,12 +26,7 @@ class Extremes:
 
 
 def judged(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of which something can be claimed, with their overheads as floats.
-
-    Nothing can of what was measured in a breakdown.
-    """
-    if "disturbed" in rows:
-        rows = rows[~rows["disturbed"].eq(True)]
+    """The rows of which something can be claimed, with their overheads as floats."""
     return rows.assign(**of.overheads(rows)).dropna(subset=list(of.OVERHEADS))
 
 

@@ -22,12 +22,18 @@ def number(rows: pd.DataFrame, column: str) -> pd.Series:
 def overheads(rows: pd.DataFrame) -> pd.DataFrame:
     """Each row's overhead, its interval, and its control arm's: what two equal models differ by.
 
-    And the verdict, where the rows have one.
+    And the verdict, where the rows have one. What was measured in a breakdown is a number without
+    either, since nothing can be said of it.
     The noise is that of the row's own block. One interval for all blocks would
     be the widest of them, and hide what a quieter block found.
     """
     known = pd.DataFrame({column: number(rows, column) for column in OVERHEADS})
-    return known.assign(verdict=rows["verdict"]) if "verdict" in rows else known
+    if "verdict" in rows:
+        known = known.assign(verdict=rows["verdict"])
+    if "disturbed" in rows:
+        bounds = known.columns.intersection(["overhead_low_pct", "overhead_high_pct", "verdict"])
+        known.loc[rows["disturbed"].eq(True), bounds] = None
+    return known
 
 
 def gap(rows: pd.DataFrame, values: pd.Series) -> pd.Series:

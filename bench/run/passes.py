@@ -22,14 +22,14 @@ from bench.run.agenda import Agenda
 from bench.run.schedule import LEAST_ROUNDS, measuring_s, startup_s
 from bench.run.sweep import Sweep
 from bench.run.worker_process import WorkerDied, WorkerProcess
-from bench.trial import Executor
+from bench.trial import ExecutorName
 
 # A block whose workers died this often is given up for this run.
 DEATHS_TO_GIVE_UP = 2
 # How often the intervals that end a visit are computed.
 LOOK_EVERY_S = 3.0
 # What they compile they keep, the weights in it too, until their process ends.
-_HOARDERS: tuple[Executor, ...] = ("compile", "compile_freezing")
+_HOARDERS: tuple[ExecutorName, ...] = ("compile", "compile_freezing")
 
 
 async def measure_latency(sweep: Sweep) -> None:

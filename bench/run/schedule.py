@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bench.grid import PlannedBlock
 from bench.ledger import Ledger
 from bench.stats import Evidence
-from bench.trial import Executor
+from bench.trial import ExecutorName
 
 # With fewer processes Student's interval is wide: over 8 it is 2.4 standard errors, over 3 4.3.
 PROCESSES = 8
@@ -55,7 +55,7 @@ class Preparation:
 
 
 # Beyond what eager PyTorch takes: ResNet-18 at 224 pixels on two busy CPUs, for an estimate.
-PREPARING: dict[Executor, Preparation] = {
+PREPARING: dict[ExecutorName, Preparation] = {
     "compile": Preparation(25.0, 3.0),
     "compile_freezing": Preparation(30.0, 10.0),
     "onnxruntime": Preparation(3.5, 0.3),

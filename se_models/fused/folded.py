@@ -58,7 +58,7 @@ class FoldedResNet(Twin):
 
 
 def _folded(block: nn.Module) -> nn.Module:
-    """A block's copy."""
+    """A copy of a block with its BatchNorms folded, but for one that follows SE."""
     block = copy.deepcopy(block)
     last = 3 if isinstance(block, BOTTLENECK) else 2
     follows_se = isinstance(block, SEBlock) and block.placement == "prenorm"

@@ -33,6 +33,11 @@ class FoldedConv(nn.Module):
             that can be done; 0 lays none out.
         keeps_plain: whether to hold the plain weights beside those. Without, ``weight`` is None
             once any are laid out, from which it is made again wherever it is wanted.
+
+    Attributes:
+        weight_count: of values.
+        is_wide: whether gates are of its dtype.
+        is_product: whether it may be a product of matrices, which takes along what is around it.
     """
 
     weight: Tensor | None
@@ -57,7 +62,7 @@ class FoldedConv(nn.Module):
             bias = summand.to(weight.dtype)
         self.register_buffer("weight", weight, persistent=False)
         self.register_buffer("bias", bias, persistent=False)
-        self.weights = weight.numel()
+        self.weight_count = weight.numel()
         self.is_wide = weight.dtype == wide(weight.dtype)
         self.kernel_size = conv.kernel_size
         self.stride = conv.stride
@@ -111,7 +116,7 @@ class FoldedConv(nn.Module):
             return False  # weights that differ at every call cannot have been packed
         if not self.is_wide:
             return False  # the gate would have to be cast for them, a launch more than for the map
-        return x.shape[0] == 1 and self.groups == 1 and self.weights < x.numel()
+        return x.shape[0] == 1 and self.groups == 1 and self.weight_count < x.numel()
 
     def takes_along(self, x: Tensor) -> bool:
         """Whether a gate ahead and a tail behind cost it no pass over a map."""

@@ -1,8 +1,9 @@
 """1x1 convolutions on the CPU that take along what stands around them.
 
-The operators `pointwise` and `pointwise_squeeze` are for where they have a
-kernel: on x86, from the version of torch on that offers oneDNN's products of
-matrices. Elsewhere what they take along are passes of their own.
+The operators `pointwise`, `pointwise_squeeze` and `pointwise_squeeze_excite`
+are for where they have a kernel: on x86, from the version of torch on that
+offers oneDNN's products of matrices. Elsewhere what they take along are passes
+of their own.
 """
 
 from __future__ import annotations

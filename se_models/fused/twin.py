@@ -36,7 +36,7 @@ class Twin(nn.Module):
         fc: the classifier.
 
     Shape:
-        ``(B, 3, H, W)`` to ``(B, classes)``.
+        ``(B, C, H, W)`` to ``(B, classes)``, C as the first convolution takes it, 3 as a rule.
 
     Raises:
         ValueError: naming the module that cannot be rewritten, its rule and

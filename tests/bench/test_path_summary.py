@@ -127,6 +127,9 @@ def test_a_path_that_cannot_run_says_why() -> None:
     assert failed_paths(table()) == []
     for shown in (printed(frame, 200), markdown(frame)):
         assert f"fused: unsupported, {REASON}" in shown
+    trunk = (frame["path"] == "fused") & (frame["placement"] == "none")
+    frame.loc[trunk, ["status", "reason"]] = ("not measured", None)  # as in a run that was stopped
+    assert failed_paths(frame) == [f"fused: unsupported, {REASON}"]
 
 
 def test_a_path_that_ran_in_part_has_not_failed() -> None:

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from bench.trial import Trial
 
+# One forward of the input that was prepared for, ``(B, classes)``. The output lasts until the next
+# call, which may write into the same memory.
 Forward = Callable[[], Tensor]
 
 # What exporting takes, beside torch.

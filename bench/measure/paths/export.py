@@ -9,15 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path as FilePath
 from tempfile import TemporaryDirectory
 
-import torch
 from torch import Tensor, nn
 
 from bench.files import replacing
-from bench.trial import Executor, Trial
+from bench.trial import ExecutorName, Trial
 from se_models.export import to_onnx
 
 # The executors that load an export.
-RUNTIMES: tuple[Executor, ...] = ("onnxruntime", "openvino")
+RUNTIMES: tuple[ExecutorName, ...] = ("onnxruntime", "openvino")
 
 
 class OnnxExport:
@@ -83,6 +82,5 @@ def export_of(trial: Trial, kept: FilePath | None) -> OnnxExport:
     return OnnxExport(kept / f"{name}.onnx")
 
 
-@torch.no_grad()
 def _exported(model: nn.Module, example: Tensor) -> bytes:
     return to_onnx(model, example, any_batch=False)

@@ -138,9 +138,9 @@ def _build(library: Path) -> None:
             raise _failed(
                 _reason(done.stderr) or f"the build ended with {done.returncode}", failure
             )
-        took_s = time.monotonic() - started
-        library.with_suffix(".seconds").write_text(repr(took_s), encoding="ascii")
-        _tell(f"built in {took_s:.0f} s, kept as {library}")
+        elapsed_s = time.monotonic() - started
+        library.with_suffix(".seconds").write_text(repr(elapsed_s), encoding="ascii")
+        _tell(f"built in {elapsed_s:.0f} s, kept as {library}")
         _remove_unused(library.parent)
         broken = _load_error(library)
         if broken is not None:

@@ -87,14 +87,20 @@ def test_parts_are_filled_and_unknown_parts_refused() -> None:
 
 class TestHeadline:
     def headline(
-        self, cost: tuple[float, float, float], *, noise_high_pct: float = 0.5, pre: float = 1.0
+        self,
+        cost: tuple[float, float, float],
+        *,
+        noise_high_pct: float = 0.5,
+        pre: float = 1.0,
+        disturbed: bool = False,
     ) -> str:
         """Of SE as published at this cost, beside a cheap variant of another placement."""
         frame = with_overhead(
             few("none", "pre-r16", "standard-r16"),
             pre_r16=(pre, pre - 0.5, pre + 0.5), standard_r16=cost,
         )  # fmt: skip
-        return headline(frame.assign(noise_low_pct=-0.5, noise_high_pct=noise_high_pct))
+        noise = {"noise_low_pct": -0.5, "noise_high_pct": noise_high_pct}
+        return headline(frame.assign(**noise, disturbed=disturbed))
 
     def test_cost_beyond_noise_is_told(self) -> None:
         """An interval above 0 and above the noise is a finding, and so are extremes apart."""
@@ -125,3 +131,9 @@ class TestHeadline:
         alone = self.headline((5.25, 4.5, 6.0), noise_high_pct=math.nan)
         assert "has no control to be held against." in alone
         assert "nan" not in alone
+
+    def test_cost_in_a_breakdown_is_told_as_such(self) -> None:
+        """Whatever its interval says, and no other variant's is told beside it."""
+        broken = self.headline((5.25, 4.5, 6.0), disturbed=True)
+        assert "; its cost in time, 5.2 % [4.5, 6.0], was measured in a breakdown." in broken
+        assert "runs from" not in broken

@@ -73,6 +73,14 @@ def test_the_floor_of_fused_is_that_of_its_bytes() -> None:
     (line,) = (each for each in text.splitlines() if each.startswith(f"| {FLOOR} "))
     assert [cell.strip() for cell in line.strip("|").split("|")][2:] == ["0.5"] * 6
     assert FLOOR not in markdown(frame.assign(architecture="resnet34"), kernels())
+    uncounted = frame.astype({"ideal_bytes": "Int64"})
+    uncounted.loc[frame["placement"] == "post", "ideal_bytes"] = pd.NA
+    (line,) = (
+        each for each in markdown(uncounted, kernels()).splitlines() if f"| {FLOOR} " in each
+    )
+    assert line.count("0.5") == 5
+    uncounted.loc[trunk, "ideal_bytes"] = pd.NA
+    assert FLOOR not in markdown(uncounted, kernels())
 
 
 @pytest.mark.parametrize(

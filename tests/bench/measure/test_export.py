@@ -11,7 +11,7 @@ from torch import nn
 
 from bench.measure.paths import export
 from bench.measure.paths.export import OnnxExport, export_of
-from bench.trial import Executor, Path, Trial, Variant, Workload
+from bench.trial import ExecutorName, Path, Trial, Variant, Workload
 from se_models.config import SEConfig
 
 
@@ -29,7 +29,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[nn.Module]:
     return models
 
 
-def trial(executor: Executor = "onnxruntime", placement: str = "standard") -> Trial:
+def trial(executor: ExecutorName = "onnxruntime", placement: str = "standard") -> Trial:
     config = SEConfig(placement)  # type: ignore[arg-type]
     return Trial(Variant("resnet18", config), Workload(threads=2), Path(executor=executor))
 

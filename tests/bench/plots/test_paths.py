@@ -53,6 +53,9 @@ def test_the_title_claims_what_intervals_carry() -> None:
     assert title(data(frame)).endswith("by fused")
     wide = frame.assign(overhead_low_pct=-50.0, overhead_high_pct=50.0)
     assert title(data(wide)) == "What SE costs, by path and placement"
+    broken = frame.assign(disturbed=frame["path"].eq("eager"))
+    assert title(data(broken)) == "What SE costs, by path and placement"
+    assert "± 0.01" in [text.get_text() for text in draw(data(broken), "a machine").axes[0].texts]
 
 
 def test_what_failed_says_so() -> None:

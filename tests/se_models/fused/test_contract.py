@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -117,9 +116,7 @@ def test_the_counter_knows_their_arithmetic() -> None:
 @torch.no_grad()
 def test_the_counter_knows_a_twins_arithmetic(placement: Any, trunk: Any) -> None:
     """It is the model's, of packed convolutions and of products, where no layers are joined."""
-    model = copy.deepcopy(trunk)
-    if placement != "none":
-        model = with_se(model, SEConfig(placement)).eval()
+    model = with_se(trunk, SEConfig(placement)).eval()
     twin, images = fuse(model), torch.randn(1, 3, 64, 64)
     for batch in (images, images.expand(2, -1, -1, -1)):
         counted = []

@@ -13,6 +13,7 @@ import torch
 
 import se_models
 from se_models import ARCHITECTURES, PLACEMENTS, SEConfig, with_se
+from se_models.blocks import with_se_block
 from se_models.fused import fuse
 from se_models.fused.pointwise import can_take_along
 from tests.se_models.fused.agreement import calls, off
@@ -57,6 +58,19 @@ def test_output_is_the_models_where_nothing_is_packed(
         expected = exact(images.double())
     for twin, given, limit in ((fuse(model), images, 1e-5), (fuse(exact), images.double(), 1e-12)):
         assert off(twin, lambda _images: expected, given) < limit
+
+
+def test_placements_may_differ_from_block_to_block(deep_trunk: Any) -> None:
+    """A gate that is handed on meets that of the block which takes it."""
+    placements: cycle[Any] = cycle(("post", "pre", "post", "identity"))
+    model = copy.deepcopy(deep_trunk)
+    for stage in (model.layer1, model.layer2, model.layer3, model.layer4):
+        for place, plain in enumerate(stage):
+            stage[place] = with_se_block(plain, SEConfig(next(placements)))
+    images = torch.randn(2, 3, 64, 64)
+    as_if_trained(model, images)
+    for batch in (images, images[:1]):
+        assert off(fuse(model), copy.deepcopy(model).double(), batch) < 1e-5
 
 
 @pytest.mark.parametrize("placement", PLACEMENTS)
