@@ -11,6 +11,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "lanes.h"
 #include "map.h"
 
 namespace {
@@ -50,6 +51,11 @@ void in_groups(int64_t channels, int64_t first, int64_t last, const Visit& visit
   }
 }
 
+// Values of a plane whose sums, in as many chains as there are, are added up in float: each of a
+// hundred or so. With more they lose digits, as most where the map is flat.
+template <int64_t lanes>
+constexpr int64_t kSummed = 128 * kChains * lanes;
+
 // Room for the sums of every channel, of each piece of each image.
 template <typename acc_t>
 Tensor empty_sums(const Map& map, int64_t pieces) {
@@ -60,16 +66,25 @@ Tensor empty_sums(const Map& map, int64_t pieces) {
           .memory_format(at::MemoryFormat::Contiguous));
 }
 
-// From the sums of all pieces to the means of each image.
+// From the sums of all pieces, which it uses up, to the means of each image.
 template <typename acc_t>
-void add_up(const Map& map, int64_t pieces, const acc_t* sums, acc_t* means) {
+void add_up(const Map& map, int64_t pieces, acc_t* sums, acc_t* means) {
+  constexpr int64_t kTogether = 128;  // in one sum, or that would lose digits
   at::parallel_for(0, map.batch, grain(pieces * map.channels), [&](int64_t begin, int64_t end) {
     for (int64_t image = begin; image < end; ++image) {
       acc_t* const mean = means + image * map.channels;
       std::fill(mean, mean + map.channels, acc_t(0));
-      for (int64_t piece = image * pieces; piece < (image + 1) * pieces; ++piece) {
+      const int64_t end_of_image = (image + 1) * pieces;
+      for (int64_t first = image * pieces; first < end_of_image; first += kTogether) {
+        acc_t* const together = sums + first * map.channels;
+        const int64_t last = std::min(first + kTogether, end_of_image);
+        for (int64_t piece = first + 1; piece < last; ++piece) {
+          for (int64_t c = 0; c < map.channels; ++c) {
+            together[c] += sums[piece * map.channels + c];
+          }
+        }
         for (int64_t c = 0; c < map.channels; ++c) {
-          mean[c] += sums[piece * map.channels + c];
+          mean[c] += together[c];
         }
       }
       for (int64_t c = 0; c < map.channels; ++c) {

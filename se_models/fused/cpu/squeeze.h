@@ -13,25 +13,29 @@ namespace {
 template <typename scalar_t, bool relu>
 at::opmath_type<scalar_t> sum_of_plane(const scalar_t* x, int64_t area) {
   using L = Lanes<scalar_t>;
-  auto sums = zeros<scalar_t>(std::make_index_sequence<kChains>());
   const auto value = [](const scalar_t* from) {
     return relu ? rectified(L::load(from)) : L::load(from);
   };
+  double sum = 0;
   int64_t i = 0;
-  for (; i + kChains * L::size <= area; i += kChains * L::size) {
-    for (int64_t n = 0; n < kChains; ++n) {
-      sums[n] += value(x + i + n * L::size);
+  while (i + L::size <= area) {
+    auto sums = zeros<scalar_t>(std::make_index_sequence<kChains>());
+    const int64_t stop = std::min(area, i + kSummed<L::size>);
+    for (; i + kChains * L::size <= stop; i += kChains * L::size) {
+      for (int64_t n = 0; n < kChains; ++n) {
+        sums[n] += value(x + i + n * L::size);
+      }
     }
+    for (; i + L::size <= stop; i += L::size) {
+      sums[0] += value(x + i);
+    }
+    sum += sum_of(sums);
   }
-  for (; i + L::size <= area; i += L::size) {
-    sums[0] += value(x + i);
-  }
-  auto sum = sum_of(sums);
   for (; i < area; ++i) {
     const auto single = static_cast<typename L::acc_t>(x[i]);
     sum += relu ? rectified(single) : single;
   }
-  return sum;
+  return static_cast<typename L::acc_t>(sum);
 }
 
 template <typename scalar_t, bool relu, int64_t pixels>

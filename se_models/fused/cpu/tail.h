@@ -30,23 +30,29 @@ at::opmath_type<scalar_t> finish_run(
     value.store(x + i);
     return value;
   };
-  auto sums = zeros<scalar_t>(std::make_index_sequence<kChains>());
+  double sum = 0;
   int64_t i = 0;
-  for (; i + kChains * L::size <= count; i += kChains * L::size) {
-    for (int64_t n = 0; n < kChains; ++n) {
-      const L value = finish_vector(i + n * L::size);
-      if constexpr (with_sum) {
-        sums[n] += value;
+  while (i + L::size <= count) {
+    auto sums = zeros<scalar_t>(std::make_index_sequence<kChains>());
+    const int64_t stop = with_sum ? std::min(count, i + kSummed<L::size>) : count;
+    for (; i + kChains * L::size <= stop; i += kChains * L::size) {
+      for (int64_t n = 0; n < kChains; ++n) {
+        const L value = finish_vector(i + n * L::size);
+        if constexpr (with_sum) {
+          sums[n] += value;
+        }
       }
     }
-  }
-  for (; i + L::size <= count; i += L::size) {
-    const L value = finish_vector(i);
+    for (; i + L::size <= stop; i += L::size) {
+      const L value = finish_vector(i);
+      if constexpr (with_sum) {
+        sums[0] += value;
+      }
+    }
     if constexpr (with_sum) {
-      sums[0] += value;
+      sum += sum_of(sums);
     }
   }
-  auto sum = with_sum ? sum_of(sums) : typename L::acc_t(0);
   for (; i < count; ++i) {
     auto value = static_cast<typename L::acc_t>(x[i]) * gate + bias;
     if constexpr (with_shortcut) {
@@ -56,7 +62,7 @@ at::opmath_type<scalar_t> finish_run(
     sum += value;
     x[i] = static_cast<scalar_t>(value);
   }
-  return sum;
+  return static_cast<typename L::acc_t>(sum);
 }
 
 // The same of pixels, each of whose channels has its own. Without ``full`` there is neither bias nor
@@ -193,6 +199,8 @@ void finish(
   if (shortcut) {
     check_apart(x, *shortcut);
   }
+  // As torch's own operators in place do, so that autograd sees what it has kept being written over.
+  x.unsafeGetTensorImpl()->bump_version();
   const Tensor other = shortcut ? like(map, *shortcut, "shortcut") : map.values;
   if (means) {
     *means = empty_means(map);

@@ -97,8 +97,13 @@ def _chosen(name: str, operators: Operators, without: Container[int | None]) -> 
 
     def run(*arguments: Any) -> Any:
         given = arguments[of_map]
-        fits = given.dtype in DTYPES and given.device.index not in without
-        return (kernel if fits else plain)(*arguments)
+        if given.dtype not in DTYPES or given.device.index in without:
+            return plain(*arguments)
+        if name.endswith(
+            "_"
+        ):  # in place, of which autograd is to know, as of torch's own operators
+            torch.autograd.graph.increment_version(given)
+        return kernel(*arguments)
 
     return run
 

@@ -157,6 +157,16 @@ def test_scaling_takes_every_so_manieth_pixel(stride: int, layout: Any, dtype: t
         assert y.dtype == dtype
 
 
+@pytest.mark.parametrize("size", [224, 1024])
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+def test_a_flat_map_has_its_value_for_a_mean(layout: Any, size: int) -> None:
+    """Where all roundings go the same way, so that a sum of very many loses digits."""
+    x = torch.full((1, 3, size, size), 0.3).contiguous(memory_format=layout)
+    exact = torch.full((1, 3), 0.3, dtype=torch.float64)
+    assert off(squeeze(x, False), exact) <= 1e-5
+    assert off(tail_squeeze_(x, None, None, None, None), exact) <= 1e-5
+
+
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("given", EPILOGUES)
 def test_the_reference_is_the_same_formula(given: str, dtype: torch.dtype) -> None:

@@ -47,13 +47,21 @@ del library
 operators.squeeze(x, False)
 assert len(emulator.launches) == 4
 
+# In place it is told to autograd.
+library = register(Operators(emulator, arrivals), "CPU")
+written = x.clone()
+operators.tail_(written, None, None, None, None)
+assert written._version == 1
+del library
+emulator.launches.clear()
+
 # Nor are there any for a device that is left out, as this one is once it is in the set.
 without = set()
 library = register(Operators(emulator, arrivals), "CPU", without=without)
 operators.squeeze(x, False)
 without.add(x.device.index)
 torch.testing.assert_close(operators.squeeze(x, False), expected)
-assert len(emulator.launches) == 5
+assert len(emulator.launches) == 1
 
 # Nobody has registered for autograd here, so that torch by itself would warn and go on.
 for devices in ({}, {x.device.index}):
