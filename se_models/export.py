@@ -82,8 +82,8 @@ def export(
     check_size(size)
     if stage is not None and stage not in STAGES:
         raise ValueError(f"stage must be one of {', '.join(STAGES)}, got {stage!r}")
-    if not batches:
-        raise ValueError("batches must name at least one batch to compare with, got none")
+    if not batches or min(batches) < 1:
+        raise ValueError(f"batches must be at least one, of 1 image or more, got {tuple(batches)}")
     devices = {parameter.device.type for parameter in model.parameters()}
     if devices != {"cpu"}:
         raise ValueError(f"model must be on the CPU, got {' and '.join(sorted(devices))}")
@@ -112,7 +112,7 @@ def check_file(path: Path) -> None:
     Raises:
         ValueError: if it is a folder, has no name, or is to lie where none can.
     """
-    if not path.name or path.is_dir():
+    if not path.name or (path.exists() and not path.is_file()):
         raise ValueError(f"file must be the path of a file, got {path}")
     nearest = next(each for each in path.absolute().parents if each.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
@@ -153,9 +153,10 @@ def _kept_if_right(path: Path) -> Iterator[Path]:
     Then folders that were made for it go again. A file that lies there is an
     older one, and a note of the exception says so.
     """
+    path = path.resolve()  # or a link would be replaced, not what it leads to
     made = [folder for folder in path.parents if not folder.exists()]  # the innermost first
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".draft.{os.getpid()}")  # not by its name, which may be long
     try:
         yield draft
         draft.replace(path)
@@ -172,7 +173,7 @@ def _kept_if_right(path: Path) -> Iterator[Path]:
 def _given(model: ResNet, stage: str | None, batch: int, size: int) -> Tensor:
     """Random images, or what the model makes of them until they reach a stage."""
     generator = torch.Generator().manual_seed(batch)
-    images = torch.randn(batch, 3, size, size, generator=generator)
+    images = torch.randn(batch, model.conv1.in_channels, size, size, generator=generator)
     if stage is None:
         return images
     seen: list[Tensor] = []

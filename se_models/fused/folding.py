@@ -110,8 +110,10 @@ class FoldedConv(nn.Module):
 
     def gates_weights(self, x: Tensor) -> bool:
         """Whether ``scaled`` multiplies the weights rather than ``x``."""
-        if isinstance(x.shape[0], torch.SymInt):
-            return False  # a graph that is traced for any number of images must do for several
+        if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+            return False  # whoever calls the trace may have several images
+        if any(isinstance(each, torch.SymInt) for each in x.shape):
+            return False  # what is asked of it would become a rule for all that the graph is given
         if self._kinds and can_pack(x):
             return False  # weights that differ at every call cannot have been packed
         if not self.is_wide:

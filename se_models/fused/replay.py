@@ -11,6 +11,7 @@ of the kind, by a loop that fits into a cache.
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple
@@ -53,6 +54,13 @@ class Replays:
         self._hooks = [*_GLOBAL_HOOKS]
         for part in self._parts:
             self._hooks += (part._forward_hooks, part._forward_pre_hooks)
+        # Weakly, for a part may let go of what it has laid out.
+        self._own = [
+            (part._buffers, name, weakref.ref(tensor))
+            for part in self._parts
+            for name, tensor in part._buffers.items()
+            if tensor is not None
+        ]
         self._kept = Latest[_Recording](kinds)
 
     def __call__(self, forward: Forward, x: Tensor) -> Tensor:
@@ -60,7 +68,13 @@ class Replays:
 
         It must decide by nothing but the shape, strides and dtype of ``x``, and by
         calls of operators alone come to a tensor that is new.
+
+        Raises:
+            RuntimeError: if another tensor is in the place of a part's own, which may be laid
+                out or kept for later calls, as `torch.func.functional_call` puts it there.
         """
+        if type(x) is Tensor and not is_traced():
+            self._refuse_others()
         if not _can_replay(x) or any(self._hooks):
             return forward(x)
         kind = (x.shape, x.stride(), x.dtype)
@@ -68,6 +82,15 @@ class Replays:
         if recording is not None:
             return recording(x)
         return self._record(forward, x, kind)
+
+    def _refuse_others(self) -> None:
+        for buffers, name, own in self._own:
+            tensor = buffers[name]
+            if tensor is not None and tensor is not own():
+                raise RuntimeError(
+                    f"a twin lays out its own tensors and keeps them, got another {name} for a "
+                    "call: load a state dict, or make a twin of another model"
+                )
 
     def _record(self, forward: Forward, x: Tensor, kind: tuple[object, ...]) -> Tensor:
         compiled = any(part._compiled_call_impl is not None for part in self._parts)

@@ -91,7 +91,10 @@ class Twin(nn.Module):
             )
 
     def state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        """The model's own; its keys and values are those that went in."""
+        """The model's own; its keys and values are those that went in.
+
+        They are to be read: who changes them has to load them, for the twin to be rewritten.
+        """
         return self._model().state_dict(*args, **kwargs)
 
     def load_state_dict(
@@ -105,8 +108,13 @@ class Twin(nn.Module):
         """
         model = copy.deepcopy(self._model())
         keys = model.load_state_dict(state_dict, strict, assign)
-        self._adopt(model)
+        # What is assigned is the caller's, who may write to it.
+        self._adopt(copy.deepcopy(model) if assign else model)
         return keys
+
+    def __copy__(self) -> Twin:
+        """One of its own: of a shallow one this twin's parts would be another model's by and by."""
+        return copy.deepcopy(self)
 
     def _load_from_state_dict(
         self,

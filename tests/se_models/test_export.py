@@ -177,3 +177,27 @@ def test_other_dtypes_are_refused(trunk: Any, tmp_path: Path) -> None:
     """By name."""
     with pytest.raises(ValueError, match=r"model must be of float32, got torch.float64"):
         export(copy.deepcopy(trunk).double(), tmp_path / "x.onnx")
+
+
+@pytest.mark.parametrize("batches", [(), (1, 0)])
+def test_batches_that_are_none_are_refused(
+    batches: tuple[int, ...], trunk: Any, tmp_path: Path
+) -> None:
+    """Of no image there is nothing to compare."""
+    with pytest.raises(ValueError, match="batches must be at least one, of 1 image or more, got"):
+        export(trunk, tmp_path / "x.onnx", batches=batches)
+
+
+def test_what_a_link_leads_to_is_written(
+    trunk: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the link stays; however long the file's name is."""
+    real, link = tmp_path / f"{'a' * 245}.onnx", tmp_path / "link.onnx"
+    real.write_text("an older file")
+    link.symlink_to(real)
+    monkeypatch.setattr(exporting, "to_onnx", lambda module, example: b"draft")
+    monkeypatch.setattr(exporting, "_difference", lambda draft, module, given: 0.0)
+    export(trunk, link, size=64)
+    assert link.is_symlink()
+    assert real.read_bytes() == b"draft"
+    assert set(tmp_path.iterdir()) == {link, real}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,17 @@ def test_a_folder_is_no_file(
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.endswith(f"error: file must be the path of a file, got {path}\n")
+
+
+def test_what_is_neither_file_nor_folder_stays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A pipe or a device would be replaced by a file."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    assert main(["export", str(path), "--size", "64"]) == 2
+    assert "file must be the path of a file, got " in capsys.readouterr().err
+    assert path.is_fifo()
 
 
 def test_what_is_no_folder_holds_no_file(

@@ -256,6 +256,20 @@ def test_it_exports(deep: bool, placement: Any, trunk: Any, deep_trunk: Any) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("placement", ["identity", "inner"])
+def test_it_exports_for_images_of_any_size(placement: Any, deep_trunk: Any) -> None:
+    """Where a gate goes, which is decided by sizes, becomes no rule for them."""
+    model = with_se(deep_trunk, SEConfig(placement)).eval()
+    sizes = {place: torch.export.Dim(name, min=33, max=512) for place, name in ((2, "H"), (3, "W"))}
+    images = torch.randn(1, 3, 97, 64)
+    with torch.no_grad():
+        exported = torch.export.export(
+            fuse(model), (torch.randn(1, 3, 64, 64),), dynamic_shapes=(sizes,)
+        )
+        assert off(exported.module(), copy.deepcopy(model).double(), images) < 1e-5
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("deep", [False, True], ids=["basic", "bottleneck"])
 @pytest.mark.parametrize("placement", SE_PLACEMENTS)
 def test_it_compiles(deep: bool, placement: Any, trunk: Any, deep_trunk: Any) -> None:
