@@ -15,14 +15,18 @@ from se_models.config import PLACEMENTS, Placement, SEConfig
 REDUCTION = 16
 CONTROL, TRUNK = "control", "plain trunk"
 PUBLISHED: Placement = "standard"
-_PUBLISHED_SE = SEConfig(PUBLISHED, REDUCTION).label
+# By its label SE in every block, at the paper's ratio, is told from that of a few stages or of
+# another least width.
+EVERYWHERE: dict[Placement, str] = {
+    name: SEConfig(name, REDUCTION).label for name in PLACEMENTS if name != "none"
+}
+EAGER = Path().label
 # What `called_and_held` tells of a trunk and of SE as published, each column in its unit.
 _TOLD = {
     "operators": ("operators", 1.0),
     "live MiB": ("live_peak_bytes", 2.0**-20),
     "resident MiB": ("resident_growth_bytes", 2.0**-20),
 }
-_EAGER = Path().label
 _UNKNOWN = "–"
 
 
@@ -67,7 +71,7 @@ def over_eager(rows: pd.DataFrame) -> pd.DataFrame:
         trunk = own[own["placement"] == "none"]
         if trunk.empty:
             cell = _UNKNOWN
-        elif own["path"].iloc[0] == _EAGER:
+        elif own["path"].iloc[0] == EAGER:
             cell = "0"
         else:
             cell = overhead_cell(trunk.iloc[0], "vs_eager")
@@ -182,18 +186,14 @@ def _placements(rows: pd.DataFrame, quantity: str) -> dict[str, str]:
 
 def _each(rows: pd.DataFrame, cell: Callable[[pd.DataFrame], str]) -> dict[str, str]:
     """A cell for every placement; of several rows that of SE in all blocks, as published."""
-    return {
-        placement: cell(rows[rows["se"] == SEConfig(placement, REDUCTION).label])
-        for placement in PLACEMENTS
-        if placement != "none"
-    }
+    return {placement: cell(rows[rows["se"] == label]) for placement, label in EVERYWHERE.items()}
 
 
 def _trunk_and_published(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The only row of each, if it is there."""
     return {
         TRUNK: rows[rows["placement"] == "none"],
-        PUBLISHED: rows[rows["se"] == _PUBLISHED_SE],
+        PUBLISHED: rows[rows["se"] == EVERYWHERE[PUBLISHED]],
     }
 
 

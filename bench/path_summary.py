@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
-from bench.path_matrix import REDUCTION, overhead_cell, path_order
-from bench.trial import Path
-from se_models.config import PLACEMENTS, SEConfig
+from bench.path_matrix import (
+    EAGER,
+    EVERYWHERE,
+    PUBLISHED,
+    REDUCTION,
+    overhead_cell,
+    path_order,
+)
 
 PATHS_NOTE = (
     "Trunk: the plain trunk's time over eager's. SE: overhead over the plain trunk by the same "
@@ -14,8 +19,7 @@ PATHS_NOTE = (
     "from the model to its first output, the median of the variants; of fused paths most of it is "
     "building kernels, once for a machine. Off: from float64, as max|a-b|/max|b|."
 )
-_EAGER = Path().label
-_PUBLISHED = SEConfig("standard", REDUCTION).label
+_PUBLISHED = EVERYWHERE[PUBLISHED]
 _CHEAPEST = "cheapest"
 # Those that a narrow console leaves out, first to last.
 EXPENDABLE = ("off", "prepare s", f"{_CHEAPEST} %", _CHEAPEST)
@@ -49,9 +53,7 @@ def failed_paths(rows: pd.DataFrame) -> list[str]:
 
 def _line(path: str, rows: pd.DataFrame) -> dict[str, str]:
     trunk = rows[rows["placement"] == "none"]
-    # By its label a variant is told from those of a few stages, or of another least width.
-    published = {SEConfig(name, REDUCTION).label for name in PLACEMENTS if name != "none"}
-    variants = rows[rows["se"].isin(published)]
+    variants = rows[rows["se"].isin(EVERYWHERE.values())]
     measured = variants[variants["overhead_pct"].notna()].sort_values("overhead_pct")
     sound = measured[~measured["disturbed"].eq(True)]
     return {
@@ -66,7 +68,7 @@ def _line(path: str, rows: pd.DataFrame) -> dict[str, str]:
 
 
 def _over_eager(path: str, trunk: pd.DataFrame) -> str:
-    if path == _EAGER:
+    if path == EAGER:
         return "1"
     if trunk.empty or pd.isna(trunk["vs_eager_pct"].iloc[0]):
         return ""

@@ -11,7 +11,7 @@ from bench.documents.markdown import table
 from bench.documents.path_against_path import over_other_paths
 from bench.ledger import Ledger
 from bench.path_matrix import (
-    REDUCTION,
+    EVERYWHERE,
     called_and_held,
     latencies,
     over_eager,
@@ -22,7 +22,6 @@ from bench.path_matrix import (
 from bench.path_summary import PATHS_NOTE, by_path, failed_paths
 from bench.summary import setting_line
 from bench.trial import Path
-from se_models.config import PLACEMENTS, SEConfig
 
 # What README shows of all that was measured.
 SHOWN = ("resnet50", 1, "contiguous")
@@ -120,9 +119,9 @@ def _floor(rows: pd.DataFrame, kernels: pd.DataFrame) -> dict[str, str] | None:
         return None
     base = trunk.iloc[0]
     cells = {"path": FLOOR}
-    for placement in PLACEMENTS:
-        found = fused[fused["se"] == SEConfig(placement, REDUCTION).label]
-        if placement != "none" and found["ideal_bytes"].notna().any():
+    for placement, label in EVERYWHERE.items():
+        found = fused[fused["se"] == label]
+        if found["ideal_bytes"].notna().any():
             added = found["ideal_bytes"].iloc[0] - base["ideal_bytes"]
             cells[placement] = f"{100 * added / rate / base['latency_s']:.1f}"
     return cells

@@ -10,13 +10,10 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench.path_matrix import REDUCTION, path_order
+from bench.path_matrix import EAGER, REDUCTION, TRUNK, path_order
 from bench.plots import cells, claims, style
 from bench.plots import rows as of
-from bench.trial import Path
 
-TRUNK = "plain trunk"
-_EAGER = Path().label
 _VS_EAGER = ("vs_eager_pct", "vs_eager_low_pct", "vs_eager_high_pct")
 _CELLS = (
     f"Cells: overhead over the plain trunk by the same path (%), ± half its 95 % interval\n"
@@ -37,7 +34,7 @@ def data(rows: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame()
     trunks = shown["placement"] == "none"
     known = of.number(shown, "overhead_pct").where(~trunks, of.number(shown, "vs_eager_pct"))
-    known = known.where(~(trunks & (shown["path"] == _EAGER)), 0.0)
+    known = known.where(~(trunks & (shown["path"] == EAGER)), 0.0)
     found = pd.DataFrame(
         {
             "path": shown["path"].astype(str),
@@ -97,7 +94,7 @@ def _times(row: pd.Series) -> tuple[str, str]:
     """The trunk's time over eager's, and the half-width of it."""
     if row["gap"]:
         return "–", row["gap"]
-    if row["path"] == _EAGER:
+    if row["path"] == EAGER:
         return "1", "eager itself"
     half = (row["vs_eager_high_pct"] - row["vs_eager_low_pct"]) / 200
     ratio = f"{1 + row['vs_eager_pct'] / 100:.2f}"
