@@ -21,6 +21,7 @@ from bench.documents.sources import (
     GATE_RUNS,
     KERNELS,
     PATHS,
+    PATHS_AVX2,
     PLUGIN,
     PLUGIN_SHOWN,
     PREDICTED,
@@ -50,10 +51,10 @@ def parts(runs: Mapping[Path, Run], root: Path) -> dict[str, Callable[[], str]]:
     def eager() -> pd.DataFrame:
         return cpu()[cpu()["path"] == EAGER]
 
-    def all_paths() -> str:
-        if PATHS not in runs:
+    def all_paths(folder: Path) -> str:
+        if folder not in runs:
             return nothing_yet("paths")
-        run, table = runs[PATHS], root / KERNELS
+        run, table = runs[folder], root / KERNELS
         rates = pd.read_csv(table) if table.exists() else None
         return paths.markdown(run.frame, rates, run.ledger)
 
@@ -78,7 +79,8 @@ def parts(runs: Mapping[Path, Run], root: Path) -> dict[str, Callable[[], str]]:
         "plugin-shown": lambda: shown(root / PLUGIN_SHOWN, "plugin_proof"),
         "gate": lambda: of_gate(gate.markdown),
         "gate-summary": lambda: of_gate(gate.summary),
-        "paths": all_paths,
+        "paths": lambda: all_paths(PATHS),
+        "paths-avx2": lambda: all_paths(PATHS_AVX2),
         "paths-summary": lambda: paths.summary(runs[PATHS if PATHS in runs else CPU].frame),
         "cubins": lambda: experiment(root / CUBINS, gpu.cubins, "cubins"),
         "emulated": lambda: experiment(root / EMULATED, gpu.emulated, "emulated"),

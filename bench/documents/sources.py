@@ -18,7 +18,8 @@ from bench.table import trials_frame
 ROOT = Path(__file__).resolve().parents[2]
 CPU = Path("results/cpu")  # the default grid
 PATHS = Path("results/paths")  # every way of executing models, side by side
-RUNS = (CPU, PATHS)
+PATHS_AVX2 = Path("results/paths-avx2")  # the same on a noisier CPU, without AVX-512
+RUNS = (CPU, PATHS, PATHS_AVX2)
 COVERAGE = Path("results/method/coverage.csv")
 CONTENTION = Path("results/method/contention.csv")
 PROOF = Path("results/method/proof.csv")
@@ -40,6 +41,7 @@ DOCUMENTS = {
     Path("docs/proof.md"): (PROOF, PLUGIN),
     Path("docs/pytest.md"): (PLUGIN, PLUGIN_SHOWN),
     Path("docs/paths.md"): (PATHS / RECORDS, KERNELS, EXPORTED),
+    Path("docs/paths-avx2.md"): (PATHS_AVX2 / RECORDS, KERNELS),
     Path("docs/fused.md"): (KERNELS, FIRST_USE),
     Path("docs/gpu.md"): (CUBINS, EMULATED, PREDICTED),
 }
@@ -63,7 +65,7 @@ class Run:
     @property
     def plots(self) -> tuple[str, ...]:
         """The names of those that are committed; of a run of many settings what is shown."""
-        return ("paths",) if self.folder == PATHS else NAMES
+        return NAMES if self.folder == CPU else ("paths",)
 
 
 def runs(root: Path) -> dict[Path, Run]:
