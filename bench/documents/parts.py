@@ -53,7 +53,7 @@ def parts(runs: Mapping[Path, Run], root: Path) -> dict[str, Callable[[], str]]:
 
     def all_paths(folder: Path) -> str:
         if folder not in runs:
-            return nothing_yet("paths")
+            return nothing_yet(f"paths -- --out {folder}")
         run, table = runs[folder], root / KERNELS
         rates = pd.read_csv(table) if table.exists() else None
         return paths.markdown(run.frame, rates, run.ledger)

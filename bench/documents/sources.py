@@ -18,7 +18,7 @@ from bench.table import trials_frame
 ROOT = Path(__file__).resolve().parents[2]
 CPU = Path("results/cpu")  # the default grid
 PATHS = Path("results/paths")  # every way of executing models, side by side
-PATHS_AVX2 = Path("results/paths-avx2")  # the same on a noisier CPU, without AVX-512
+PATHS_AVX2 = Path("results/paths-avx2")  # the same on a CPU without AVX-512
 RUNS = (CPU, PATHS, PATHS_AVX2)
 COVERAGE = Path("results/method/coverage.csv")
 CONTENTION = Path("results/method/contention.csv")

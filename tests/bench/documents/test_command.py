@@ -10,7 +10,17 @@ import pytest
 
 from bench.documents.command import fill, main, pack_recordings
 from bench.documents.headline import headline
-from bench.documents.sources import COVERAGE, CPU, DOCUMENTS, EXPORTED, KERNELS, PATHS, unpacked
+from bench.documents.parts import parts
+from bench.documents.sources import (
+    COVERAGE,
+    CPU,
+    DOCUMENTS,
+    EXPORTED,
+    KERNELS,
+    PATHS,
+    PATHS_AVX2,
+    unpacked,
+)
 from bench.line_files import content, opened_for_lines
 from bench.run.run_file import RECORDS
 from tests.bench.conftest import Alone
@@ -43,6 +53,15 @@ def test_a_changed_experiment_makes_its_document_stale(
 def test_a_stale_page_is_told_with_all_that_it_is_made_from() -> None:
     """The floors of docs/paths.md follow from the kernels' table, not from the records alone."""
     assert DOCUMENTS[Path("docs/paths.md")] == (PATHS / RECORDS, KERNELS, EXPORTED)
+
+
+@pytest.mark.parametrize(("part", "folder"), [("paths", PATHS), ("paths-avx2", PATHS_AVX2)])
+def test_a_page_of_paths_without_its_run_says_how_to_make_that(
+    part: str, folder: Path, tmp_path: Path
+) -> None:
+    """Each page is of a folder of its own, and `nox -s paths` fills whichever it is told."""
+    said = parts({}, tmp_path)[part]()
+    assert said == (f"Nothing is committed yet: make it with `nox -s paths -- --out {folder}`.\n")
 
 
 def test_a_changed_record_makes_tables_and_plots_stale(
